@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// A pool of our own threads for blocking calls and hashing, and the scope that ties results to an owner.
+//
+// `work` runs on a pool thread and must own everything it touches; `done` runs later on the loop thread,
+// but only while the scope that submitted it lives. Jobs run in order of submission (one thread: strictly
+// one after the other). The queue is bounded by its callers' own limits; depth() lets them see it.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "daemon/io/loop.h"
+
+namespace p2p::io {
+
+class WorkPool {
+ public:
+  WorkPool(Loop& loop, std::string name, unsigned threads);
+  // Finishes every job that was submitted; their `done` parts are dropped.
+  ~WorkPool();
+  WorkPool(const WorkPool&) = delete;
+  WorkPool& operator=(const WorkPool&) = delete;
+
+  void submit(std::function<void()> work, std::function<void()> done);
+  std::size_t depth() const;  // jobs not yet finished
+
+ private:
+  void run_thread();
+  Loop& loop_;
+  std::string name_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  struct Job {
+    std::function<void()> work;
+    std::function<void()> done;
+  };
+  std::deque<Job> jobs_;
+  std::size_t running_ = 0;
+  bool ending_ = false;
+  std::shared_ptr<bool> alive_;
+  std::vector<std::thread> threads_;
+};
+
+// A member of whoever submits jobs. Once it is destroyed no `done` of its jobs is called.
+class WorkScope {
+ public:
+  WorkScope() : alive_(std::make_shared<bool>(true)) {}
+  ~WorkScope() { *alive_ = false; }
+  WorkScope(const WorkScope&) = delete;
+  WorkScope& operator=(const WorkScope&) = delete;
+
+  // done(work()) on the loop thread. The result must be movable and default-constructible.
+  template <class Work, class Done>
+  void run(WorkPool& pool, Work work, Done done) {
+    using Value = decltype(work());
+    auto value = std::make_shared<Value>();
+    auto job = std::make_shared<Work>(std::move(work));
+    auto next = std::make_shared<Done>(std::move(done));
+    pool.submit([value, job] { *value = (*job)(); },
+                [value, next, alive = alive_] {
+                  if (*alive) (*next)(std::move(*value));
+                });
+  }
+
+ private:
+  std::shared_ptr<bool> alive_;
+};
+
+}  // namespace p2p::io

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// The devices that are known to take part in one share, where they can be reached, and when to try.
+//
+// States of a device: idle (not connected, may be dialled at `next_try`), dialling, connected. A failed
+// dial doubles the wait from kFirstWait up to kLastWait; success and a fresh announcement by the tracker
+// reset it. Bounded: limits::kPeersPerShare devices, limits::kAddressesPerDevice addresses each; more are
+// not taken. Pure; loop thread only.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/base/ids.h"
+#include "daemon/base/random.h"
+#include "daemon/base/time.h"
+
+namespace p2p::swarm {
+
+// Opaque here: what the driver needs to dial.
+struct PeerAddress {
+  Bytes host;  // 4 or 16 bytes
+  std::uint16_t port = 0;
+  auto operator<=>(const PeerAddress&) const = default;
+};
+
+struct Candidate {
+  DeviceId device;
+  PeerAddress address;
+};
+
+class PeerBook {
+ public:
+  static constexpr Duration kFirstWait = 2s;
+  static constexpr Duration kLastWait = 5min;
+
+  // `self` is never dialled. `random` must outlive the book.
+  PeerBook(const DeviceId& self, std::size_t links_max, Random& random);
+
+  // The tracker told about a device. An empty address list: it can only dial us.
+  void add(const DeviceId& device, std::string user, std::vector<PeerAddress> addresses, bool seeding,
+           TimePoint now);
+  void remove(const DeviceId& device);  // gone; a connected one stays until it closes
+
+  // Whom to dial now, or nothing. The device is then `dialling` until one of the three below.
+  // Seeders are not dialled while we are complete ourselves.
+  std::optional<Candidate> next_dial(bool we_are_complete, TimePoint now);
+  void on_dial_failed(const DeviceId& device, TimePoint now);
+  void on_connected(const DeviceId& device);     // in either direction
+  void on_disconnected(const DeviceId& device, TimePoint now);
+  void ban(const DeviceId& device, TimePoint until);
+  bool is_banned(const DeviceId& device, TimePoint now) const;
+
+  TimePoint next_deadline() const;  // when next_dial() may give something; max() for never
+  std::size_t connected() const;
+  std::string user_of(const DeviceId& device) const;  // empty when unknown
+
+ private:
+  enum class State : std::uint8_t { Idle, Dialling, Connected };
+  struct Entry {
+    std::string user;
+    std::vector<PeerAddress> addresses;
+    std::size_t next_address = 0;
+    bool seeding = false;
+    State state = State::Idle;
+    Duration wait{};
+    TimePoint next_try{};
+    TimePoint banned_until{};
+    bool listed = true;  // false: removed while connected
+  };
+  DeviceId self_;
+  std::size_t links_max_;
+  Random& random_;
+  std::map<DeviceId, Entry> entries_;
+};
+
+}  // namespace p2p::swarm

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// One share as this daemon takes part in it: who is connected, what they have, what to ask of whom, whom
+// to serve. It decides; it moves no byte, reads no clock, knows no socket and no file.
+//
+// The driver (peer/swarm_driver) calls an input for every event outside, with `now` last, and then takes
+// actions until there are none. Payload stays in the driver: blocks are named, not carried.
+//
+//   fetching   open_session → on_message(...) → [Send Interested, Request ...] → on_block(...) says
+//              whether to keep the payload → [PieceFilled] → the driver verifies and stores the piece →
+//              on_piece_stored / on_piece_failed / on_piece_lost → [Send Have to all] ... [Completed]
+//   serving    a peer's requests wait in its session; the driver takes one with next_upload() whenever
+//              the link and the rate limit allow it, reads the block and sends it.
+//
+// Invariants: (1) a piece is announced only after on_piece_stored; (2) a block is requested from at most
+// one session, in the end game from at most two, never twice from the same; (3) at most
+// `open_pieces_max` pieces are between their first request and on_piece_stored/failed/lost;
+// (4) a session has at most min(its reqq, pipeline_max) requests outstanding; (5) every limit of
+// limits.h on messages holds, and who breaks one is dropped.
+//
+// Loop thread only. Cost: O(1) amortised per message but for picking, which looks at pieces in order of
+// rarity until it finds one that the session has.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "daemon/base/ids.h"
+#include "daemon/base/random.h"
+#include "daemon/base/time.h"
+#include "daemon/meta/geometry.h"
+#include "daemon/swarm/bitfield.h"
+#include "daemon/wire/message.h"
+
+namespace p2p::swarm {
+
+using SessionId = Index<struct SessionTag>;  // never reused within a swarm
+
+struct Abilities {
+  bool fast = true;      // BEP 6
+  bool extended = true;  // BEP 10
+};
+
+struct Options {
+  std::uint32_t open_pieces_max = 32;
+  std::uint32_t pipeline_min = 8;       // requests outstanding to a new session; a snubbed one has 1
+  std::uint32_t pipeline_max = 256;     // and the reqq we announce
+  Duration pipeline_time = 250ms;       // of data to keep requested, beyond the round trip
+  std::uint32_t upload_slots = 16;      // sessions unchoked at a time
+  Duration choke_interval = 10s;        // rotation when more want than there are slots
+  Duration block_timeout = 20s;         // no block for so long with requests outstanding: snubbed
+};
+
+enum class CloseReason : std::uint8_t {
+  MalformedMessage,    // lengths or indices that this share cannot have
+  UnexpectedBitfield,  // twice, or not first
+  MessageFlood,        // more control messages than allowed
+  RequestFlood,        // keeps asking over its limit
+  BadBlock,            // sent a block that failed its hash
+  NothingToExchange,   // both sides are complete
+};
+std::string_view describe(CloseReason reason);
+
+// --- Actions ---------------------------------------------------------------------------------------
+struct Send {
+  SessionId session;
+  wire::Message message;  // never a Piece
+};
+// All blocks of the piece were kept. The driver verifies and stores it, then reports.
+struct PieceFilled {
+  PieceIndex piece;
+};
+struct CloseSession {  // the session is already forgotten
+  SessionId session;
+  CloseReason reason;
+};
+// Requests of this session are waiting again: the driver should call next_upload().
+struct UploadReady {
+  SessionId session;
+};
+struct Completed {};  // the last piece was stored
+using Action = std::variant<Send, PieceFilled, CloseSession, UploadReady, Completed>;
+
+enum class BlockVerdict : std::uint8_t {
+  Keep,       // copy the payload into the piece's buffer; PieceFilled follows when it was the last
+  Duplicate,  // already here: drop it
+  Unwanted,   // never requested, or late after a cancel: drop it
+};
+
+struct SessionView {
+  SessionId session;
+  DeviceId device;
+  std::uint32_t pieces = 0;  // that it has
+  bool interested_in_us = false;
+  bool unchoked_by_us = false;
+  bool choking_us = true;
+  double download_rate = 0;  // bytes a second
+  double upload_rate = 0;
+  std::uint32_t requests_outstanding = 0;
+  std::uint32_t requests_queued = 0;  // its requests to us
+};
+
+struct Totals {
+  std::uint64_t downloaded = 0;  // payload kept
+  std::uint64_t uploaded = 0;
+  std::uint64_t duplicate = 0;   // payload received twice
+  std::uint64_t wasted = 0;      // payload that failed its hash, or came unasked
+};
+
+class PeerSession;
+class PiecePicker;
+
+class Swarm {
+ public:
+  // `random` must outlive the swarm. `have` is what is verified and stored already.
+  Swarm(const meta::Geometry& geometry, Bitfield have, Options options, Random& random);
+  ~Swarm();
+
+  // --- inputs --------------------------------------------------------------------------------------
+  // A link whose hello and BEP 3 handshake are done. Sends our bitfield and extension handshake.
+  SessionId open_session(const DeviceId& device, Abilities abilities, TimePoint now);
+  // The link is gone (or the driver closes it). Its requests go back to the picker.
+  void close_session(SessionId session, TimePoint now);
+  // Every message but Piece. A session that was closed by an action of this swarm is ignored.
+  void on_message(SessionId session, const wire::Message& message, TimePoint now);
+  // A piece message arrived. Also tops up the session's requests.
+  BlockVerdict on_block(SessionId session, const wire::BlockSpan& block, TimePoint now);
+  void on_piece_stored(PieceIndex piece, TimePoint now);
+  // Its hash was wrong. `bad_blocks` may be empty when it is not known which; the sessions that sent
+  // them (or, when only one device sent the whole piece, that one) are closed with BadBlock.
+  void on_piece_failed(PieceIndex piece, const std::vector<BlockIndex>& bad_blocks, TimePoint now);
+  // Our own fault (disk): nobody is blamed, the piece is wanted again.
+  void on_piece_lost(PieceIndex piece, TimePoint now);
+  // A stored piece turned out to be unreadable or changed: we no longer have it. Peers that were told
+  // otherwise get rejects.
+  void on_piece_withdrawn(PieceIndex piece, TimePoint now);
+  void on_timer(TimePoint now);
+  // Fetching can be switched off (paused, disk full) and on again; serving goes on.
+  void set_fetching(bool fetching, TimePoint now);
+  void set_open_pieces_max(std::uint32_t count, TimePoint now);
+
+  // --- serving -------------------------------------------------------------------------------------
+  // The next block to send to this session, taken from its queue. The driver sends it or calls
+  // on_upload_failed (then a Reject is sent where the peer speaks BEP 6).
+  std::optional<wire::BlockSpan> next_upload(SessionId session);
+  bool has_upload(SessionId session) const;
+  void on_upload_sent(SessionId session, const wire::BlockSpan& block, TimePoint now);
+  void on_upload_failed(SessionId session, const wire::BlockSpan& block, TimePoint now);
+
+  // --- outputs -------------------------------------------------------------------------------------
+  std::optional<Action> next_action();
+  TimePoint next_deadline() const;  // when on_timer() is due; TimePoint::max() for never
+
+  // --- questions -----------------------------------------------------------------------------------
+  const Bitfield& have() const { return have_; }
+  bool complete() const { return have_.all(); }
+  const Totals& totals() const { return totals_; }
+  std::vector<SessionView> sessions(TimePoint now) const;
+  // Payload kept, by the device that sent it; survives its sessions.
+  const std::map<DeviceId, std::uint64_t>& sources() const { return sources_; }
+  double download_rate(TimePoint now) const;
+  double upload_rate(TimePoint now) const;
+  // For tests and debug builds: CHECKs the invariants above.
+  void check_invariants() const;
+
+ private:
+  meta::Geometry geometry_;
+  Bitfield have_;
+  Options options_;
+  Random& random_;
+  Totals totals_;
+  std::map<DeviceId, std::uint64_t> sources_;
+  std::deque<Action> actions_;
+  std::unique_ptr<PiecePicker> picker_;
+  std::map<SessionId, std::unique_ptr<PeerSession>> sessions_;
+};
+
+}  // namespace p2p::swarm

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// BitTorrent messages: BEP 3 (core), BEP 6 (fast extension), BEP 10 (extension envelope).
+//
+// Pure. The decoder takes bytes as they come and gives whole messages; it checks every length against
+// limits.h before it keeps a byte, but it does not know the share: whether a piece index exists is the
+// swarm's business.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <variant>
+
+#include "daemon/base/bytes.h"
+#include "daemon/base/ids.h"
+
+namespace p2p::wire {
+
+// Part of a piece as requests name it. `begin` and `length` are bytes within the piece.
+struct BlockSpan {
+  PieceIndex piece;
+  std::uint32_t begin = 0;
+  std::uint32_t length = 0;
+  auto operator<=>(const BlockSpan&) const = default;
+};
+
+struct KeepAlive {};
+struct Choke {};
+struct Unchoke {};
+struct Interested {};
+struct NotInterested {};
+struct Have {
+  PieceIndex piece;
+};
+struct BitfieldMessage {
+  Bytes bits;  // most significant bit first
+};
+struct Request {
+  BlockSpan block;
+};
+// `data` points into the decoder and is valid until its next feed(). When encoding, use
+// encode_piece_head() and send the payload behind it.
+struct Piece {
+  BlockSpan block;
+  ByteSpan data;
+};
+struct Cancel {
+  BlockSpan block;
+};
+// BEP 6
+struct HaveAll {};
+struct HaveNone {};
+struct Suggest {
+  PieceIndex piece;
+};
+struct Reject {
+  BlockSpan block;
+};
+struct AllowedFast {
+  PieceIndex piece;
+};
+// BEP 10: id 0 is the extension handshake.
+struct Extended {
+  std::uint8_t id = 0;
+  Bytes payload;
+};
+// A message with an id we do not know; it is ignored (BEP 3 implementations do the same).
+struct Unknown {
+  std::uint8_t id = 0;
+};
+
+using Message = std::variant<KeepAlive, Choke, Unchoke, Interested, NotInterested, Have, BitfieldMessage,
+                             Request, Piece, Cancel, HaveAll, HaveNone, Suggest, Reject, AllowedFast,
+                             Extended, Unknown>;
+
+enum class DecodeError : std::uint8_t {
+  TooLong,      // the length prefix exceeds what a message of this kind may have
+  WrongLength,  // a fixed-size message has another size, or a bitfield or piece is impossibly short
+};
+std::string_view describe(DecodeError error);
+
+class MessageDecoder {
+ public:
+  MessageDecoder();
+
+  // `bytes` must stay valid until next() has given nothing: messages that lie in it whole are not
+  // copied. Every call of next() until then belongs to this feed.
+  void feed(ByteSpan bytes);
+
+  // The next message, nothing when more bytes are needed, or an error that ends the connection.
+  tl::expected<std::optional<Message>, DecodeError> next();
+
+ private:
+  ByteSpan input_;   // what was fed and not yet used
+  Bytes partial_;    // a message that began in an earlier feed
+  Buffer whole_;     // see message.cc: keeps a completed partial message alive for its Piece span
+};
+
+// Appends the encoded message (with its length prefix) to `out`. A Piece is written with its data.
+void encode(const Message& message, Bytes& out);
+
+// The 13 bytes in front of a piece message's payload.
+std::array<std::uint8_t, 13> encode_piece_head(const BlockSpan& block);
+
+}  // namespace p2p::wire
