@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/config/settings.h"
 
+#include <fmt/format.h>
+#include <toml++/toml.h>
 #include <CLI/CLI.hpp>
 #include <cstdlib>
-#include <fmt/format.h>
 #include <fstream>
 #include <iostream>
 #include <map>
 #include <sstream>
-#include <toml++/toml.h>
 
 #include "daemon/base/names.h"
 
@@ -48,7 +48,8 @@ tl::unexpected<Error> unknown_key(const Program& program, std::string_view place
               fmt::format("{}.conf(5) lists the settings", program.name));
 }
 
-Status read_file(const Program& program, const std::string& path, bool required, bool& found, Values& values) {
+Status read_file(const Program& program, const std::string& path, bool required, bool& found,
+                 Values& values) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     if (required || errno != ENOENT) return fail(system_error(errno != 0 ? errno : EIO, path));
@@ -67,10 +68,15 @@ Status read_file(const Program& program, const std::string& path, bool required,
     for (const auto& [key, node] : table) {
       const auto place = place_of(node.source());
       if (find(program, key.str()) == nullptr) return unknown_key(program, place, key.str());
-      if (const auto* text = node.as_string()) values[std::string(key.str())] = {text->get(), place};
-      else if (const auto* number = node.as_integer()) values[std::string(key.str())] = {std::to_string(number->get()), place};
-      else if (const auto* flag = node.as_boolean()) values[std::string(key.str())] = {flag->get() ? "true" : "false", place};
-      else return fail(Code::InvalidArgument, fmt::format("{}: '{}' must be a string, a number or a boolean", place, key.str()));
+      if (const auto* text = node.as_string())
+        values[std::string(key.str())] = {text->get(), place};
+      else if (const auto* number = node.as_integer())
+        values[std::string(key.str())] = {std::to_string(number->get()), place};
+      else if (const auto* flag = node.as_boolean())
+        values[std::string(key.str())] = {flag->get() ? "true" : "false", place};
+      else
+        return fail(Code::InvalidArgument,
+                    fmt::format("{}: '{}' must be a string, a number or a boolean", place, key.str()));
     }
   } catch (const toml::parse_error& error) {
     return fail(Code::InvalidArgument, fmt::format("{}: {}", place_of(error.source()), error.description()),
@@ -88,10 +94,13 @@ Result<Outcome> load(const Program& program, int argc, const char* const* argv) 
   std::string config_file;
   std::vector<std::string> pairs;
   std::map<std::string, std::string> options;
-  app.add_option("--config", config_file, "read this configuration file instead of the default ones")->type_name("FILE");
+  app.add_option("--config", config_file, "read this configuration file instead of the default ones")
+      ->type_name("FILE");
   for (const auto& setting : program.settings)
-    if (setting.option) app.add_option(option_name(setting), options[setting.key], setting.help)->type_name(setting.value_name);
-  std::string footer = "Settings for --set, the environment (" + program.environment_prefix + "KEY) and the file:\n";
+    if (setting.option)
+      app.add_option(option_name(setting), options[setting.key], setting.help)->type_name(setting.value_name);
+  std::string footer =
+      "Settings for --set, the environment (" + program.environment_prefix + "KEY) and the file:\n";
   for (const auto& setting : program.settings)
     footer += fmt::format("  {:<28} {}\n", setting.key + "=" + setting.value_name, setting.help);
   app.add_option("--set", pairs, "give any setting a value")->type_name("KEY=VALUE")->allow_extra_args(false);
@@ -111,7 +120,8 @@ Result<Outcome> load(const Program& program, int argc, const char* const* argv) 
   Values values;
   bool found = false;
   if (!config_file.empty()) {
-    if (auto status = read_file(program, config_file, true, found, values); !status) return fail(status.error());
+    if (auto status = read_file(program, config_file, true, found, values); !status)
+      return fail(status.error());
   } else {
     for (const auto& path : program.files) {
       if (found) break;
@@ -125,7 +135,8 @@ Result<Outcome> load(const Program& program, int argc, const char* const* argv) 
   for (const auto& pair : pairs) {
     const auto equals = pair.find('=');
     const auto key = pair.substr(0, equals);
-    if (equals == std::string::npos || find(program, key) == nullptr) return unknown_key(program, "--set", key);
+    if (equals == std::string::npos || find(program, key) == nullptr)
+      return unknown_key(program, "--set", key);
     values[key] = {pair.substr(equals + 1), "--set " + key};
   }
   for (const auto& setting : program.settings)
@@ -136,7 +147,9 @@ Result<Outcome> load(const Program& program, int argc, const char* const* argv) 
     const auto given = values.find(setting.key);
     if (given == values.end()) continue;
     if (auto status = setting.take(given->second.value); !status)
-      return fail(Error{Code::InvalidArgument, fmt::format("{}: {}: {}", given->second.place, setting.key, status.error().message), status.error().hint});
+      return fail(Error{Code::InvalidArgument,
+                        fmt::format("{}: {}: {}", given->second.place, setting.key, status.error().message),
+                        status.error().hint});
   }
   return Outcome::Run;
 }

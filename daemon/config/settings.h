@@ -17,18 +17,18 @@
 namespace p2p::config {
 
 struct Setting {
-  std::string key;          // "grant_lifetime"; the option is --grant-lifetime when `option`
-  std::string value_name;   // "DURATION"
+  std::string key;         // "grant_lifetime"; the option is --grant-lifetime when `option`
+  std::string value_name;  // "DURATION"
   std::string help;
-  bool option = false;      // has a command line option of its own
+  bool option = false;  // has a command line option of its own
   std::function<Status(const std::string& value)> take;
 };
 
 struct Program {
-  std::string name;                  // "p2pd"
-  std::string purpose;               // first line of --help
-  std::string environment_prefix;    // "P2PD_": P2PD_UPLOAD=20M
-  std::vector<std::string> files;    // tried in order when there is no --config
+  std::string name;                // "p2pd"
+  std::string purpose;             // first line of --help
+  std::string environment_prefix;  // "P2PD_": P2PD_UPLOAD=20M
+  std::vector<std::string> files;  // tried in order when there is no --config
   std::vector<Setting> settings;
 };
 

@@ -4,7 +4,10 @@
 namespace p2p::io {
 
 FrameStream::FrameStream(std::unique_ptr<Transport> transport, std::size_t max_bytes, Listener& listener)
-    : transport_(std::move(transport)), decoder_(max_bytes), listener_(listener), alive_(std::make_shared<bool>(true)) {
+    : transport_(std::move(transport)),
+      decoder_(max_bytes),
+      listener_(listener),
+      alive_(std::make_shared<bool>(true)) {
   transport_->set_listener(this);
 }
 
@@ -13,7 +16,9 @@ FrameStream::~FrameStream() {
   transport_->set_listener(nullptr);
 }
 
-void FrameStream::send(const google::protobuf::MessageLite& message) { transport_->write(proto::encode_frame(message)); }
+void FrameStream::send(const google::protobuf::MessageLite& message) {
+  transport_->write(proto::encode_frame(message));
+}
 
 void FrameStream::on_open() { listener_.on_frames_open(); }
 

@@ -17,7 +17,7 @@ class Lifecycle {
   Lifecycle(const Lifecycle&) = delete;
   Lifecycle& operator=(const Lifecycle&) = delete;
 
-  void notify_ready();     // and starts to feed the watchdog where systemd asks for it
+  void notify_ready();  // and starts to feed the watchdog where systemd asks for it
   void notify_stopping();
 
  private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/io/loop.h"
 
-#include <cstdio>
 #include <uv.h>
+#include <cstdio>
 
 #include "daemon/base/check.h"
 
@@ -17,9 +17,8 @@ Loop::Loop() : loop_(new uv_loop_t), wakeup_(new Wakeup) {
   CHECK(uv_loop_init(loop_) == 0);
   wakeup_->loop = this;
   wakeup_->async.data = wakeup_;
-  CHECK(uv_async_init(loop_, &wakeup_->async, [](uv_async_t* async) {
-          static_cast<Wakeup*>(async->data)->loop->run_tasks();
-        }) == 0);
+  CHECK(uv_async_init(loop_, &wakeup_->async,
+                      [](uv_async_t* async) { static_cast<Wakeup*>(async->data)->loop->run_tasks(); }) == 0);
 }
 
 Loop::~Loop() {

@@ -2,10 +2,10 @@
 #include "daemon/io/resolver.h"
 
 #include <arpa/inet.h>
-#include <cstring>
 #include <fmt/format.h>
 #include <netdb.h>
 #include <uv.h>
+#include <cstring>
 
 #include "daemon/base/check.h"
 
@@ -23,7 +23,9 @@ struct Resolver::Request {
     if (self->owner == nullptr) return;
     self->owner->request_ = nullptr;
     if (result < 0) {
-      self->owner->on_answer_(fail(Code::TrackerUnreachable, fmt::format("cannot find the address of '{}': {}", self->host, uv_strerror(result))));
+      self->owner->on_answer_(
+          fail(Code::TrackerUnreachable,
+               fmt::format("cannot find the address of '{}': {}", self->host, uv_strerror(result))));
       return;
     }
     std::vector<SocketAddress> addresses;
@@ -31,7 +33,8 @@ struct Resolver::Request {
       SocketAddress address;
       address.port = self->port;
       if (at->ai_family == AF_INET) {
-        const auto* bytes = reinterpret_cast<const std::uint8_t*>(&reinterpret_cast<const sockaddr_in*>(at->ai_addr)->sin_addr);
+        const auto* bytes = reinterpret_cast<const std::uint8_t*>(
+            &reinterpret_cast<const sockaddr_in*>(at->ai_addr)->sin_addr);
         address.host.assign(bytes, bytes + 4);
       } else if (at->ai_family == AF_INET6) {
         const auto* bytes = reinterpret_cast<const sockaddr_in6*>(at->ai_addr)->sin6_addr.s6_addr;
@@ -41,8 +44,10 @@ struct Resolver::Request {
       }
       addresses.push_back(std::move(address));
     }
-    if (addresses.empty()) self->owner->on_answer_(fail(Code::TrackerUnreachable, fmt::format("'{}' has no address", self->host)));
-    else self->owner->on_answer_(addresses);
+    if (addresses.empty())
+      self->owner->on_answer_(fail(Code::TrackerUnreachable, fmt::format("'{}' has no address", self->host)));
+    else
+      self->owner->on_answer_(addresses);
   }
 };
 
@@ -60,7 +65,8 @@ void Resolver::resolve(const HostPort& name) {
   request_->request.data = request_;
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
-  const int result = uv_getaddrinfo(loop_.raw(), &request_->request, &Request::on_done, name.host.c_str(), nullptr, &hints);
+  const int result =
+      uv_getaddrinfo(loop_.raw(), &request_->request, &Request::on_done, name.host.c_str(), nullptr, &hints);
   CHECK(result == 0 || result == UV_ENAMETOOLONG || result == UV_EINVAL || result == UV_ENOMEM);
   if (result != 0) {
     // Never call back from inside the starting call.

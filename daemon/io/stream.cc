@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/io/stream.h"
 
-#include <algorithm>
 #include <arpa/inet.h>
-#include <cstring>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
+#include <algorithm>
+#include <cstring>
 
 #include "daemon/base/check.h"
 #include "daemon/base/limits.h"
@@ -38,8 +38,10 @@ SocketAddress from_sockaddr(const sockaddr_storage& storage) {
   } else if (storage.ss_family == AF_INET6) {
     const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
     const auto* bytes = v6.sin6_addr.s6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) address.host.assign(bytes + 12, bytes + 16);
-    else address.host.assign(bytes, bytes + 16);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+      address.host.assign(bytes + 12, bytes + 16);
+    else
+      address.host.assign(bytes, bytes + 16);
     address.port = ntohs(v6.sin6_port);
   }
   return address;
@@ -74,15 +76,19 @@ Result<SocketAddress> SocketAddress::parse(const HostPort& text) {
   SocketAddress address;
   address.port = text.port;
   std::uint8_t bytes[16];
-  if (::inet_pton(AF_INET, text.host.c_str(), bytes) == 1) address.host.assign(bytes, bytes + 4);
-  else if (::inet_pton(AF_INET6, text.host.c_str(), bytes) == 1) address.host.assign(bytes, bytes + 16);
-  else return fail(Code::InvalidArgument, fmt::format("'{}' is not an IP address", text.host));
+  if (::inet_pton(AF_INET, text.host.c_str(), bytes) == 1)
+    address.host.assign(bytes, bytes + 4);
+  else if (::inet_pton(AF_INET6, text.host.c_str(), bytes) == 1)
+    address.host.assign(bytes, bytes + 16);
+  else
+    return fail(Code::InvalidArgument, fmt::format("'{}' is not an IP address", text.host));
   return address;
 }
 
 bool SocketAddress::is_loopback() const {
   if (host.size() == 4) return host[0] == 127;
-  return host.size() == 16 && host[15] == 1 && std::all_of(host.begin(), host.end() - 1, [](auto b) { return b == 0; });
+  return host.size() == 16 && host[15] == 1 &&
+         std::all_of(host.begin(), host.end() - 1, [](auto b) { return b == 0; });
 }
 
 bool SocketAddress::is_unspecified() const {
@@ -165,7 +171,8 @@ struct Stream::Handle {
         [](uv_stream_t* source, ssize_t count, const uv_buf_t* buffer) {
           auto* self = static_cast<Handle*>(source->data);
           if (count > 0 && self->listener != nullptr)
-            self->listener->on_bytes({reinterpret_cast<const std::uint8_t*>(buffer->base), static_cast<std::size_t>(count)});
+            self->listener->on_bytes(
+                {reinterpret_cast<const std::uint8_t*>(buffer->base), static_cast<std::size_t>(count)});
           else if (count < 0)
             self->end(uv_error(static_cast<int>(count), "connection"));
         });
@@ -222,7 +229,8 @@ Status Stream::connect(const SocketAddress& to, const std::optional<SocketAddres
     auto source = *from;
     source.port = 0;
     const auto local = to_sockaddr(source);
-    if (const int result = uv_tcp_bind(&handle_->tcp, reinterpret_cast<const sockaddr*>(&local), 0); result < 0)
+    if (const int result = uv_tcp_bind(&handle_->tcp, reinterpret_cast<const sockaddr*>(&local), 0);
+        result < 0)
       return fail(uv_error(result, "cannot bind " + source.text()));
   }
   handle_->connect_request.data = handle_;
@@ -233,7 +241,8 @@ Status Stream::connect(const SocketAddress& to, const std::optional<SocketAddres
 }
 
 Status Stream::connect_unix(const std::string& path) {
-  if (path.size() > kUnixPathBytes) return fail(Code::InvalidArgument, path + ": a socket path has at most 107 bytes");
+  if (path.size() > kUnixPathBytes)
+    return fail(Code::InvalidArgument, path + ": a socket path has at most 107 bytes");
   handle_->init_pipe();
   handle_->connect_request.data = handle_;
   uv_pipe_connect(&handle_->connect_request, &handle_->pipe, path.c_str(), &Handle::on_connect);
@@ -253,7 +262,8 @@ void Stream::write_buffer(Bytes bytes) {
   write->handle = handle_;
   handle_->pending += write->bytes.size();
   if (handle_->pending > limits::kSendLowWaterBytes) handle_->above_low_water = true;
-  const auto buffer = uv_buf_init(reinterpret_cast<char*>(write->bytes.data()), static_cast<unsigned>(write->bytes.size()));
+  const auto buffer =
+      uv_buf_init(reinterpret_cast<char*>(write->bytes.data()), static_cast<unsigned>(write->bytes.size()));
   auto* request = &write.release()->request;
   const int result = uv_write(request, &handle_->stream, &buffer, 1, &Handle::on_written);
   if (result < 0) {
@@ -290,9 +300,10 @@ void Stream::shutdown() {
   handle->shutdown_timer = std::make_unique<Timer>(*handle->loop, bind<&Handle::on_shutdown_timeout>(handle));
   handle->shutdown_timer->set(kShutdownTime);
   handle->shutdown_request.data = handle;
-  const int result = uv_shutdown(&handle->shutdown_request, &handle->stream, [](uv_shutdown_t* request, int status) {
-    if (status != UV_ECANCELED) static_cast<Handle*>(request->data)->retire();
-  });
+  const int result =
+      uv_shutdown(&handle->shutdown_request, &handle->stream, [](uv_shutdown_t* request, int status) {
+        if (status != UV_ECANCELED) static_cast<Handle*>(request->data)->retire();
+      });
   if (result < 0) handle->retire();
 }
 
@@ -349,8 +360,10 @@ struct Acceptor::Handle {
     auto* self = static_cast<Handle*>(server->data);
     if (result < 0 || self->owner == nullptr) return;  // libuv goes on with the next connection
     auto stream = std::make_unique<Stream>(self->owner->loop_);
-    if (self->is_tcp) stream->handle_->init_tcp(AF_UNSPEC);
-    else stream->handle_->init_pipe();
+    if (self->is_tcp)
+      stream->handle_->init_tcp(AF_UNSPEC);
+    else
+      stream->handle_->init_pipe();
     if (uv_accept(server, &stream->handle_->stream) < 0) return;
     // Reading starts when the listener has been set: libuv reads only from the loop.
     stream->handle_->set_open();
@@ -393,7 +406,8 @@ Result<SocketAddress> Acceptor::listen(const SocketAddress& address) {
 Status Acceptor::listen_unix(const std::string& path) {
   CHECK(handle_ == nullptr);
   if (path.size() > kUnixPathBytes)
-    return fail(Code::InvalidArgument, path + ": a socket path has at most 107 bytes", "choose a shorter --control path");
+    return fail(Code::InvalidArgument, path + ": a socket path has at most 107 bytes",
+                "choose a shorter --control path");
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode) || status.st_uid != ::geteuid())

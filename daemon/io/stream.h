@@ -48,7 +48,7 @@ class Stream final : public Transport {
 
   std::optional<SocketAddress> remote() const;  // of a TCP stream
   std::optional<SocketAddress> local() const;
-  int descriptor() const;                       // for SO_PEERCRED
+  int descriptor() const;  // for SO_PEERCRED
 
  private:
   friend class Acceptor;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/io/timer.h"
 
-#include <algorithm>
 #include <uv.h>
+#include <algorithm>
 
 #include "daemon/base/check.h"
 
@@ -37,12 +37,16 @@ void Timer::set(Duration from_now) {
 }
 
 void Timer::set_at(TimePoint when) {
-  if (when == TimePoint::max()) cancel();
-  else set(when - loop_.now());
+  if (when == TimePoint::max())
+    cancel();
+  else
+    set(when - loop_.now());
 }
 
 void Timer::cancel() { uv_timer_stop(&handle_->timer); }
 
-bool Timer::is_set() const { return uv_is_active(reinterpret_cast<const uv_handle_t*>(&handle_->timer)) != 0; }
+bool Timer::is_set() const {
+  return uv_is_active(reinterpret_cast<const uv_handle_t*>(&handle_->timer)) != 0;
+}
 
 }  // namespace p2p::io

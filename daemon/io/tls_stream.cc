@@ -32,8 +32,10 @@ TlsStream::~TlsStream() { *alive_ = false; }
 void TlsStream::set_listener(Transport::Listener* listener) { listener_ = listener; }
 
 void TlsStream::on_open() {
-  if (auto status = channel_.start(); !status) fail_with(status.error());
-  else flush();
+  if (auto status = channel_.start(); !status)
+    fail_with(status.error());
+  else
+    flush();
 }
 
 void TlsStream::on_bytes(ByteSpan bytes) {
@@ -66,7 +68,9 @@ void TlsStream::on_drained() {
 
 void TlsStream::on_closed(const Error& reason) { fail_with(reason); }
 
-void TlsStream::on_handshake_timeout() { fail_with(Error{Code::TimedOut, "TLS handshake: no answer in time", {}}); }
+void TlsStream::on_handshake_timeout() {
+  fail_with(Error{Code::TimedOut, "TLS handshake: no answer in time", {}});
+}
 
 void TlsStream::fail_with(Error reason) {
   if (closed_) return;

@@ -15,18 +15,32 @@ namespace {
 Error sqlite_error(sqlite3* database, int result, std::string_view what) {
   Code code = Code::Io;
   switch (result & 0xff) {
-    case SQLITE_FULL: code = Code::NoSpace; break;
+    case SQLITE_FULL:
+      code = Code::NoSpace;
+      break;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: code = Code::AddressInUse; break;
+    case SQLITE_LOCKED:
+      code = Code::AddressInUse;
+      break;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: code = Code::Corrupt; break;
+    case SQLITE_NOTADB:
+      code = Code::Corrupt;
+      break;
     case SQLITE_READONLY:
     case SQLITE_PERM:
-    case SQLITE_CANTOPEN: code = Code::PermissionDenied; break;
-    case SQLITE_CONSTRAINT: code = Code::Conflict; break;
-    default: break;
+    case SQLITE_CANTOPEN:
+      code = Code::PermissionDenied;
+      break;
+    case SQLITE_CONSTRAINT:
+      code = Code::Conflict;
+      break;
+    default:
+      break;
   }
-  return Error{code, fmt::format("{}: {}", what, database != nullptr ? sqlite3_errmsg(database) : sqlite3_errstr(result)), {}};
+  return Error{
+      code,
+      fmt::format("{}: {}", what, database != nullptr ? sqlite3_errmsg(database) : sqlite3_errstr(result)),
+      {}};
 }
 
 }  // namespace
@@ -51,8 +65,9 @@ Statement& Statement::bind(std::string_view text) {
 
 Statement& Statement::bind(ByteSpan blob) {
   const int parameter = next_parameter_++;
-  note(blob.empty() ? sqlite3_bind_zeroblob(statement_.get(), parameter, 0)
-                    : sqlite3_bind_blob64(statement_.get(), parameter, blob.data(), blob.size(), SQLITE_TRANSIENT));
+  note(blob.empty()
+           ? sqlite3_bind_zeroblob(statement_.get(), parameter, 0)
+           : sqlite3_bind_blob64(statement_.get(), parameter, blob.data(), blob.size(), SQLITE_TRANSIENT));
   return *this;
 }
 
@@ -62,7 +77,8 @@ Statement& Statement::bind_null() {
 }
 
 Result<bool> Statement::step() {
-  if (first_error_ != SQLITE_OK) return fail(sqlite_error(database_, first_error_, "cannot bind a parameter"));
+  if (first_error_ != SQLITE_OK)
+    return fail(sqlite_error(database_, first_error_, "cannot bind a parameter"));
   const int result = sqlite3_step(statement_.get());
   if (result == SQLITE_ROW) return true;
   if (result == SQLITE_DONE) return false;
@@ -109,8 +125,8 @@ Result<Database> Database::open(const std::string& path) {
   if (file < 0) return fail(system_error(errno, path));
   ::close(file);
   sqlite3* handle = nullptr;
-  const int result =
-      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, nullptr);
+  const int result = sqlite3_open_v2(
+      path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, nullptr);
   Database database(handle);
   if (result != SQLITE_OK) return fail(sqlite_error(handle, result, path));
   sqlite3_extended_result_codes(handle, 1);
@@ -119,7 +135,8 @@ Result<Database> Database::open(const std::string& path) {
         "PRAGMA foreign_keys=ON", "PRAGMA trusted_schema=OFF", "PRAGMA cell_size_check=ON"})
     if (auto status = database.execute(pragma); !status) return fail(status.error().in(path));
   // The exclusive lock is taken by the first write; take it now, so that a second daemon hears at once.
-  if (auto status = database.execute("BEGIN EXCLUSIVE; COMMIT"); !status) return fail(status.error().in(path));
+  if (auto status = database.execute("BEGIN EXCLUSIVE; COMMIT"); !status)
+    return fail(status.error().in(path));
   return database;
 }
 
@@ -134,7 +151,8 @@ Status Database::migrate(std::span<const std::string_view> migrations) {
   }
   const auto newest = static_cast<std::int64_t>(migrations.size());
   if (version > newest)
-    return fail(Code::Corrupt, fmt::format("the state database has version {}, this program knows {}", version, newest),
+    return fail(Code::Corrupt,
+                fmt::format("the state database has version {}, this program knows {}", version, newest),
                 "use a program at least as new as the one that wrote it");
   for (auto next = version; next < newest; ++next) {
     const auto status = transaction([&]() -> Status {
@@ -154,7 +172,8 @@ Status Database::execute(std::string_view sql) {
 
 Result<Statement> Database::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
-  const int result = sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()), 0, &statement, nullptr);
+  const int result =
+      sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()), 0, &statement, nullptr);
   if (result != SQLITE_OK) return fail(sqlite_error(handle_.get(), result, "cannot prepare a statement"));
   return Statement(handle_.get(), statement);
 }

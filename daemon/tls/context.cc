@@ -14,10 +14,9 @@ constexpr long kCertificateBytes = 8 * 1024;
 
 // ALPN protocol lists are length-prefixed; ours has one entry.
 int protocol_index() {
-  static const int kIndex = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr,
-                                                     [](void*, void* text, CRYPTO_EX_DATA*, int, long, void*) {
-                                                       delete static_cast<std::string*>(text);
-                                                     });
+  static const int kIndex = SSL_CTX_get_ex_new_index(
+      0, nullptr, nullptr, nullptr,
+      [](void*, void* text, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<std::string*>(text); });
   return kIndex;
 }
 
@@ -46,9 +45,10 @@ int verify_form(X509_STORE_CTX* store, void*) {
   return welcome ? 1 : 0;
 }
 
-int select_protocol(SSL* ssl, const unsigned char** out, unsigned char* out_length, const unsigned char* offered,
-                    unsigned offered_length, void*) {
-  const auto& wanted = *static_cast<const std::string*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), protocol_index()));
+int select_protocol(SSL* ssl, const unsigned char** out, unsigned char* out_length,
+                    const unsigned char* offered, unsigned offered_length, void*) {
+  const auto& wanted =
+      *static_cast<const std::string*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), protocol_index()));
   for (unsigned at = 0; at < offered_length; at += 1u + offered[at]) {
     const unsigned length = offered[at];
     if (at + 1 + length > offered_length) break;
@@ -65,7 +65,8 @@ int select_protocol(SSL* ssl, const unsigned char** out, unsigned char* out_leng
 
 void Context::Free::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
 
-Context::Context(const trust::KeyPair& identity, std::string_view protocol) : context_(SSL_CTX_new(TLS_method())) {
+Context::Context(const trust::KeyPair& identity, std::string_view protocol)
+    : context_(SSL_CTX_new(TLS_method())) {
   SSL_CTX* context = context_.get();
   CHECK(context != nullptr);
   CHECK(SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1);

@@ -7,7 +7,9 @@
 
 namespace p2p::trust {
 
-std::string TrackerAddress::text() const { return fmt::format("p2p://{}/#{}", host_port.text(), tracker.hex()); }
+std::string TrackerAddress::text() const {
+  return fmt::format("p2p://{}/#{}", host_port.text(), tracker.hex());
+}
 
 Result<TrackerAddress> TrackerAddress::parse(std::string_view text) {
   constexpr std::string_view kScheme = "p2p://";

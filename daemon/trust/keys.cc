@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/trust/keys.h"
 
-#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
@@ -11,6 +10,7 @@
 #include <openssl/rand.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
 
 #include "daemon/base/check.h"
 #include "daemon/base/digest.h"
@@ -107,7 +107,8 @@ Fingerprint fingerprint(const PublicKey& key) {
 }
 
 bool verify(const PublicKey& key, ByteSpan message, const Signature& signature) {
-  const auto handle = own(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.bytes.data(), key.kSize));
+  const auto handle =
+      own(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.bytes.data(), key.kSize));
   if (!handle) return false;
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
   CHECK(context != nullptr);
@@ -180,7 +181,8 @@ Result<Bytes> load_or_make_secret(const std::string& path, std::size_t size) {
   if (!content) return fail(content.error().in("cannot read the secret"));
   if (*content) {
     if ((*content)->size() != size)
-      return fail(Code::Corrupt, fmt::format("{} does not hold {} bytes", path, size), "restore it from a backup");
+      return fail(Code::Corrupt, fmt::format("{} does not hold {} bytes", path, size),
+                  "restore it from a backup");
     return std::move(**content);
   }
   Bytes secret(size);

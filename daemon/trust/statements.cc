@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/trust/statements.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "daemon/base/digest.h"
 #include "daemon/base/limits.h"
@@ -62,7 +62,8 @@ Result<Parts> take_apart(std::string_view domain, ByteSpan statement) {
   const auto body = statement.first(statement.size() - Signature::kSize);
   if (as_text(body.first(domain.size())) != domain || body[domain.size()] != 0) return malformed(domain);
   if (body[domain.size() + 1] != kVersion)
-    return fail(Code::Unsupported, fmt::format("a '{}' statement has version {}", domain, body[domain.size() + 1]));
+    return fail(Code::Unsupported,
+                fmt::format("a '{}' statement has version {}", domain, body[domain.size() + 1]));
   return Parts{body, ByteReader(body.subspan(head)), *Signature::from(statement.last(Signature::kSize))};
 }
 
@@ -84,9 +85,8 @@ Role role_from(ByteReader& reader, bool& valid) {
 }
 
 bool signed_by_grant_key(const Parts& parts, const KeySet& keys) {
-  return std::any_of(keys.grant_keys.begin(), keys.grant_keys.end(), [&](const PublicKey& key) {
-    return verify(key, parts.body, parts.signature);
-  });
+  return std::any_of(keys.grant_keys.begin(), keys.grant_keys.end(),
+                     [&](const PublicKey& key) { return verify(key, parts.body, parts.signature); });
 }
 
 }  // namespace
@@ -168,7 +168,8 @@ Result<Grant> Grant::open(ByteSpan signed_bytes, const KeySet& keys) {
   if (admin_bytes > kAdminStatementBytes) return malformed(kGrantDomain);
   grant.admin_statement = to_bytes(fields.bytes(admin_bytes));
   if (!fields.at_end() || !valid || !is_member(grant.role)) return malformed(kGrantDomain);
-  if (grant.tracker != keys.tracker() || !signed_by_grant_key(*parts, keys)) return badly_signed(kGrantDomain);
+  if (grant.tracker != keys.tracker() || !signed_by_grant_key(*parts, keys))
+    return badly_signed(kGrantDomain);
   return grant;
 }
 
@@ -213,7 +214,8 @@ Result<Roster> Roster::open(ByteSpan signed_bytes, const KeySet& keys) {
     roster.members.push_back(member);
   }
   if (!fields.at_end() || !valid) return malformed(kRosterDomain);
-  if (roster.tracker != keys.tracker() || !signed_by_grant_key(*parts, keys)) return badly_signed(kRosterDomain);
+  if (roster.tracker != keys.tracker() || !signed_by_grant_key(*parts, keys))
+    return badly_signed(kRosterDomain);
   return roster;
 }
 
@@ -233,7 +235,8 @@ Result<TimeStatement> TimeStatement::open(ByteSpan signed_bytes, const KeySet& k
   statement.device = id_from<DeviceId>(parts->fields);
   statement.now.seconds = parts->fields.i64();
   if (!parts->fields.at_end()) return malformed(kTimeDomain);
-  if (statement.tracker != keys.tracker() || !signed_by_grant_key(*parts, keys)) return badly_signed(kTimeDomain);
+  if (statement.tracker != keys.tracker() || !signed_by_grant_key(*parts, keys))
+    return badly_signed(kTimeDomain);
   return statement;
 }
 

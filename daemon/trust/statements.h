@@ -54,7 +54,7 @@ struct Grant {
   std::uint64_t epoch = 0;  // of the roster it was made from
   WallTime not_before;
   WallTime not_after;
-  Bytes admin_statement;    // reserved for admin-signed membership; empty, at most 200 bytes
+  Bytes admin_statement;  // reserved for admin-signed membership; empty, at most 200 bytes
 
   Bytes sign(const KeyPair& grant_key) const;
   // Signed by one of the key set's grant keys, for its tracker. Times, device and group are the

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// The two clocks of the machine. Everything else gets its time passed in.
+#pragma once
+
+#include "daemon/base/time.h"
+
+namespace p2p::io {
+
+// Since boot, time asleep included: what the tracker's time is kept against.
+TimePoint boot_now();
+// The wall clock as this machine has it; only where no tracker has told the time.
+WallTime wall_now();
+
+}  // namespace p2p::io

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/storage/payload_file.h"
+
+#include <unistd.h>
+#include <cerrno>
+#include <climits>
+
+namespace p2p::storage {
+
+Status PayloadFile::read(std::uint64_t offset, std::span<std::uint8_t> out) const {
+  std::vector<iovec> parts{{out.data(), out.size()}};
+  return read_parts(offset, parts);
+}
+
+Status PayloadFile::read_parts(std::uint64_t offset, std::vector<iovec>& parts) const {
+  std::size_t first = 0;
+  while (first < parts.size()) {
+    const int count = static_cast<int>(std::min<std::size_t>(parts.size() - first, IOV_MAX));
+    const auto got = ::preadv(file_.get(), &parts[first], count, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(system_error(errno, path_));
+    if (got == 0) return fail(Code::Io, path_ + " is shorter than it was");
+    auto left = static_cast<std::size_t>(got);
+    offset += left;
+    while (first < parts.size() && left >= parts[first].iov_len) left -= parts[first++].iov_len;
+    if (left > 0) {
+      parts[first].iov_base = static_cast<std::uint8_t*>(parts[first].iov_base) + left;
+      parts[first].iov_len -= left;
+    }
+  }
+  return {};
+}
+
+Status PayloadFile::write(std::uint64_t offset, ByteSpan bytes) {
+  while (!bytes.empty()) {
+    const auto put = ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return fail(system_error(errno, path_));
+    offset += static_cast<std::uint64_t>(put);
+    bytes = bytes.subspan(static_cast<std::size_t>(put));
+  }
+  return {};
+}
+
+Status PayloadFile::sync() {
+  if (::fdatasync(file_.get()) != 0) return fail(system_error(errno, path_));
+  return {};
+}
+
+Status PayloadFile::resize(std::uint64_t size) {
+  if (::ftruncate(file_.get(), static_cast<off_t>(size)) != 0) return fail(system_error(errno, path_));
+  return {};
+}
+
+std::vector<PieceIndex> PayloadFile::pieces_with_data(const meta::Geometry& geometry) const {
+  std::vector<PieceIndex> pieces;
+  std::uint32_t next = 0;
+  off_t at = 0;
+  while (next < geometry.pieces()) {
+    const off_t data = ::lseek(file_.get(), at, SEEK_DATA);
+    if (data < 0 && errno == ENXIO) break;
+    const off_t hole = data < 0 ? -1 : ::lseek(file_.get(), data, SEEK_HOLE);
+    const auto begin = data < 0 ? 0 : static_cast<std::uint64_t>(data);
+    const auto end = hole < 0 ? geometry.size() : static_cast<std::uint64_t>(hole);
+    next = std::max(next, static_cast<std::uint32_t>(begin / geometry.piece_length()));
+    for (; next < geometry.pieces() && geometry.piece_offset(PieceIndex{next}) < end; ++next)
+      pieces.push_back({next});
+    if (hole < 0) break;
+    at = hole;
+  }
+  return pieces;
+}
+
+}  // namespace p2p::storage
