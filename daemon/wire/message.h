@@ -39,8 +39,8 @@ struct BitfieldMessage {
 struct Request {
   BlockSpan block;
 };
-// `data` points into the decoder and is valid until its next feed(). When encoding, use
-// encode_piece_head() and send the payload behind it.
+// `data` points into the decoder or into the bytes it was fed, and is valid until its next feed(). When
+// encoding, use encode_piece_head() and send the payload behind it.
 struct Piece {
   BlockSpan block;
   ByteSpan data;
@@ -74,6 +74,11 @@ using Message = std::variant<KeepAlive, Choke, Unchoke, Interested, NotIntereste
                              Request, Piece, Cancel, HaveAll, HaveNone, Suggest, Reject, AllowedFast,
                              Extended, Unknown>;
 
+// Messages that we ignore may be as long as this, counted by their length prefix.
+inline constexpr std::uint32_t kUnknownBytes = 64 * 1024;
+// The largest payload of a Piece: requests above limits::kBlockBytes are negotiated.
+inline constexpr std::uint32_t kPiecePayloadBytes = 256 * 1024;
+
 enum class DecodeError : std::uint8_t {
   TooLong,      // the length prefix exceeds what a message of this kind may have
   WrongLength,  // a fixed-size message has another size, or a bitfield or piece is impossibly short
@@ -85,16 +90,25 @@ class MessageDecoder {
   MessageDecoder();
 
   // `bytes` must stay valid until next() has given nothing: messages that lie in it whole are not
-  // copied. Every call of next() until then belongs to this feed.
+  // copied. Every call of next() until then belongs to this feed. The caller takes all messages out
+  // before it feeds again; what is fed after an error is dropped.
   void feed(ByteSpan bytes);
 
-  // The next message, nothing when more bytes are needed, or an error that ends the connection.
+  // The next message, nothing when more bytes are needed, or an error that ends the connection and is
+  // given again by every later call.
   tl::expected<std::optional<Message>, DecodeError> next();
 
  private:
+  using Next = tl::expected<std::optional<Message>, DecodeError>;
+  Next next_whole();
+  Next next_partial();
+  void take(std::size_t target);
+  Next broken(DecodeError error);
+
   ByteSpan input_;   // what was fed and not yet used
-  Bytes partial_;    // a message that began in an earlier feed
-  Buffer whole_;     // see message.cc: keeps a completed partial message alive for its Piece span
+  Bytes partial_;    // the beginning of a message that does not lie in one feed
+  Bytes completed_;  // the last such message once complete; its Piece span points here
+  std::optional<DecodeError> error_;
 };
 
 // Appends the encoded message (with its length prefix) to `out`. A Piece is written with its data.

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/wire/extension.h"
+
+#include <limits>
+
+#include "daemon/base/check.h"
+#include "daemon/base/limits.h"
+#include "daemon/base/names.h"
+
+namespace p2p::wire {
+namespace {
+
+// printable() marks a cut with "...", behind its limit, and may pass it by the last character it wrote
+// (at most ten bytes as an escape); all of it has to fit.
+constexpr std::size_t kCutMark = 13;
+
+std::string client_name(ByteSpan foreign) {
+  auto name = printable(as_text(foreign), limits::kClientNameBytes);
+  if (name.size() > limits::kClientNameBytes)
+    name = printable(as_text(foreign), limits::kClientNameBytes - kCutMark);
+  CHECK(name.size() <= limits::kClientNameBytes);
+  return name;
+}
+
+std::map<std::string, std::uint8_t> message_ids(const BencodeValue& names) {
+  std::map<std::string, std::uint8_t> ids;
+  for (auto name = names.first(); name && ids.size() < kExtensionNames;) {
+    const auto value = names.after(*name);
+    const auto id = value->integer();
+    const auto text = *name->string();
+    // Id 0 says that the extension is switched off.
+    if (id && *id > 0 && *id <= std::numeric_limits<std::uint8_t>::max() &&
+        text.size() <= kExtensionNameBytes)
+      ids.emplace(to_string(text), static_cast<std::uint8_t>(*id));
+    name = names.after(*value);
+  }
+  return ids;
+}
+
+}  // namespace
+
+Bytes encode_extension_handshake(const ExtensionHandshake& handshake) {
+  BencodeWriter writer;
+  writer.begin_dictionary();
+  writer.key("m");
+  writer.begin_dictionary();
+  for (const auto& [name, id] : handshake.messages) {
+    writer.key(name);
+    writer.integer(id);
+  }
+  writer.end();
+  if (handshake.request_queue) {
+    writer.key("reqq");
+    writer.integer(*handshake.request_queue);
+  }
+  if (!handshake.client.empty()) {
+    writer.key("v");
+    writer.string(handshake.client);
+  }
+  writer.end();
+  return writer.take();
+}
+
+tl::expected<ExtensionHandshake, BencodeError> decode_extension_handshake(ByteSpan payload) {
+  const auto text = Bencode::parse(payload, {limits::kBencodeDepthWire, limits::kBencodeTokensWire});
+  if (!text) return tl::unexpected(text.error());
+  const auto root = text->root();
+  if (!root.is_dictionary()) return tl::unexpected(BencodeError::Malformed);
+
+  ExtensionHandshake handshake;
+  if (const auto names = root.find("m"); names && names->is_dictionary())
+    handshake.messages = message_ids(*names);
+  if (const auto value = root.find("reqq"); value && value->integer()) {
+    const auto count = *value->integer();
+    if (count > 0 && count <= std::numeric_limits<std::uint32_t>::max())
+      handshake.request_queue = static_cast<std::uint32_t>(count);
+  }
+  if (const auto value = root.find("v"); value && value->string())
+    handshake.client = client_name(*value->string());
+  return handshake;
+}
+
+}  // namespace p2p::wire
