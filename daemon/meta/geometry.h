@@ -3,7 +3,8 @@
 // through here: 64-bit, checked, no caller multiplies a piece index by itself.
 //
 // Invariants: piece length is a power of two in [kPieceBytesMin, kPieceBytesMax]; size at most
-// kFileBytes; pieces = ceil(size / piece length); only the last piece and its last block may be short.
+// kFileBytes; pieces = ceil(size / piece length), at most kPieces; only the last piece and its last block
+// may be short.
 // An empty file has no pieces.
 #pragma once
 

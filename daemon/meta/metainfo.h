@@ -8,7 +8,8 @@
 // dictionary and therefore commits to both lists. Folders (BEP 47 pad files, several entries in the file
 // tree) will add files to this class; everything else already takes the layout from Geometry.
 //
-// An empty file has no pieces, no v1 info-hash and no pieces root in its file tree.
+// An empty file has no pieces, no v1 info-hash and no pieces root in its file tree. Its dictionary is one
+// of v2 only: it has neither "length" nor "pieces", because nothing of v1 could be found by them.
 // The piece layer of a file of one piece or less is its root (BEP 52 leaves it out of "piece layers").
 #pragma once
 
@@ -32,7 +33,8 @@ struct PieceHashes {
 
 class Metainfo {
  public:
-  // Validates everything (name rules, geometry, counts) and computes the info-hashes.
+  // Validates everything (name rules, geometry, counts) and computes the info-hashes. Code::InvalidName,
+  // InvalidArgument, or Limit when the piece list would be longer than kMetadataBytes.
   static Result<Metainfo> make(std::string name, std::uint64_t size, std::uint32_t piece_length,
                                PieceHashes hashes);
   // From a piece list as stored and sent; its length must fit the geometry exactly.
