@@ -47,12 +47,14 @@ class PeerBook {
   // Seeders are not dialled while we are complete ourselves.
   std::optional<Candidate> next_dial(bool we_are_complete, TimePoint now);
   void on_dial_failed(const DeviceId& device, TimePoint now);
-  void on_connected(const DeviceId& device);     // in either direction
+  void on_connected(const DeviceId& device);  // in either direction
   void on_disconnected(const DeviceId& device, TimePoint now);
   void ban(const DeviceId& device, TimePoint until);
   bool is_banned(const DeviceId& device, TimePoint now) const;
 
-  TimePoint next_deadline() const;  // when next_dial() may give something; max() for never
+  // When next_dial() may give something; max() for never. As long as `we_are_complete` stays what it was
+  // in the last call of next_dial().
+  TimePoint next_deadline() const;
   std::size_t connected() const;
   std::string user_of(const DeviceId& device) const;  // empty when unknown
 
@@ -67,11 +69,18 @@ class PeerBook {
     Duration wait{};
     TimePoint next_try{};
     TimePoint banned_until{};
-    bool listed = true;  // false: removed while connected
+    bool listed = true;  // false: removed while connected, or unknown to the tracker
   };
+  std::size_t links() const;  // connected or being dialled
+  bool may_dial(const Entry& entry) const;
+  static TimePoint dial_time(const Entry& entry);
+  void forget_if_useless(std::map<DeviceId, Entry>::iterator one);
+  bool make_room(TimePoint now);  // for one more device
+
   DeviceId self_;
   std::size_t links_max_;
   Random& random_;
+  bool we_are_complete_ = false;
   std::map<DeviceId, Entry> entries_;
 };
 

@@ -34,6 +34,7 @@
 #include "daemon/base/time.h"
 #include "daemon/meta/geometry.h"
 #include "daemon/swarm/bitfield.h"
+#include "daemon/swarm/rate.h"
 #include "daemon/wire/message.h"
 
 namespace p2p::swarm {
@@ -47,12 +48,12 @@ struct Abilities {
 
 struct Options {
   std::uint32_t open_pieces_max = 32;
-  std::uint32_t pipeline_min = 8;       // requests outstanding to a new session; a snubbed one has 1
-  std::uint32_t pipeline_max = 256;     // and the reqq we announce
-  Duration pipeline_time = 250ms;       // of data to keep requested, beyond the round trip
-  std::uint32_t upload_slots = 16;      // sessions unchoked at a time
-  Duration choke_interval = 10s;        // rotation when more want than there are slots
-  Duration block_timeout = 20s;         // no block for so long with requests outstanding: snubbed
+  std::uint32_t pipeline_min = 8;    // requests outstanding to a new session; a snubbed one has 1
+  std::uint32_t pipeline_max = 256;  // and the reqq we announce
+  Duration pipeline_time = 250ms;    // of data to keep requested, beyond the round trip
+  std::uint32_t upload_slots = 16;   // sessions unchoked at a time
+  Duration choke_interval = 10s;     // rotation when more want than there are slots
+  Duration block_timeout = 20s;      // no block for so long with requests outstanding: snubbed
 };
 
 enum class CloseReason : std::uint8_t {
@@ -107,10 +108,12 @@ struct SessionView {
 struct Totals {
   std::uint64_t downloaded = 0;  // payload kept
   std::uint64_t uploaded = 0;
-  std::uint64_t duplicate = 0;   // payload received twice
-  std::uint64_t wasted = 0;      // payload that failed its hash, or came unasked
+  std::uint64_t duplicate = 0;  // payload received twice
+  std::uint64_t wasted = 0;     // payload that failed its hash, or came unasked
 };
 
+struct BlockRef;
+struct Contender;
 class PeerSession;
 class PiecePicker;
 
@@ -168,6 +171,48 @@ class Swarm {
   void check_invariants() const;
 
  private:
+  using Verdict = std::optional<CloseReason>;  // of a message: close the session, or nothing
+  PeerSession* find(SessionId session);
+  void send(const PeerSession& session, wire::Message message);
+  void close(PeerSession& session, CloseReason reason, TimePoint now);
+  void forget(PeerSession& session, TimePoint now);
+  void close_if_both_complete(PeerSession& session, TimePoint now);
+  void set_pieces(PeerSession& session, Bitfield pieces, TimePoint now);
+  void remove_piece(PeerSession& session, PieceIndex piece);
+  void send_opening(PeerSession& session);
+
+  // swarm_messages.cc
+  Verdict receive(PeerSession& session, const wire::Choke& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::Unchoke& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::Interested& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::NotInterested& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::Have& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::BitfieldMessage& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::HaveAll& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::HaveNone& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::Request& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::Cancel& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::Reject& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::Extended& message, TimePoint now);
+
+  // swarm_download.cc
+  void update_interest(PeerSession& session);
+  void pump(PeerSession& session, TimePoint now);  // sends the requests that the session can bear
+  void pump_all(TimePoint now);
+  bool leave_shared_to_peers(const PeerSession& session, TimePoint now);
+  std::optional<BlockRef> pick_duplicate(PeerSession& session, TimePoint now);
+  wire::BlockSpan span_of(BlockRef block) const;
+  enum class Farewell : std::uint8_t { Silent, Cancel };
+  void give_back_requests(PeerSession& session, Farewell farewell);
+  void snub_silent_sessions(TimePoint now);
+  void tell_piece(PieceIndex piece);
+  void complete_download(TimePoint now);
+
+  // swarm_upload.cc
+  std::vector<Contender> contenders() const;
+  void run_choker(TimePoint now);
+  void choke(PeerSession& session);
+
   meta::Geometry geometry_;
   Bitfield have_;
   Options options_;
@@ -177,6 +222,13 @@ class Swarm {
   std::deque<Action> actions_;
   std::unique_ptr<PiecePicker> picker_;
   std::map<SessionId, std::unique_ptr<PeerSession>> sessions_;
+  SessionId next_session_{1};
+  bool fetching_ = true;
+  std::uint32_t open_pieces_allowed_;  // the most that was ever allowed; pieces above a lower limit stay open
+  bool look_again_ = false;            // a session was left idle for a reason that may pass with time alone
+  TimePoint last_look_{};
+  Rate download_rate_;
+  Rate upload_rate_;
 };
 
 }  // namespace p2p::swarm

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/swarm/peer_book.h"
+
+#include <algorithm>
+
+#include "daemon/base/limits.h"
+
+namespace p2p::swarm {
+
+PeerBook::PeerBook(const DeviceId& self, std::size_t links_max, Random& random)
+    : self_(self), links_max_(links_max), random_(random) {}
+
+void PeerBook::add(const DeviceId& device, std::string user, std::vector<PeerAddress> addresses, bool seeding,
+                   TimePoint now) {
+  if (device == self_) return;
+  if (!entries_.contains(device) && !make_room(now)) return;
+  if (addresses.size() > limits::kAddressesPerDevice) addresses.resize(limits::kAddressesPerDevice);
+  auto& entry = entries_[device];
+  if (entry.addresses != addresses) entry.next_address = 0;
+  entry.user = std::move(user);
+  entry.addresses = std::move(addresses);
+  entry.seeding = seeding;
+  entry.listed = true;
+  entry.wait = {};
+  entry.next_try = now;
+}
+
+void PeerBook::remove(const DeviceId& device) {
+  const auto found = entries_.find(device);
+  if (found == entries_.end()) return;
+  found->second.listed = false;
+  forget_if_useless(found);
+}
+
+std::optional<Candidate> PeerBook::next_dial(bool we_are_complete, TimePoint now) {
+  we_are_complete_ = we_are_complete;
+  if (links() >= links_max_) return std::nullopt;
+  // One of those that are due, each with the same chance: the swarm becomes a random graph.
+  std::map<DeviceId, Entry>::iterator chosen = entries_.end();
+  std::uint64_t due = 0;
+  for (auto one = entries_.begin(); one != entries_.end(); ++one) {
+    if (may_dial(one->second) && dial_time(one->second) <= now && random_.below(++due) == 0) chosen = one;
+  }
+  if (chosen == entries_.end()) return std::nullopt;
+  auto& entry = chosen->second;
+  entry.state = State::Dialling;
+  entry.next_address %= entry.addresses.size();
+  return Candidate{chosen->first, entry.addresses[entry.next_address]};
+}
+
+void PeerBook::on_dial_failed(const DeviceId& device, TimePoint now) {
+  const auto found = entries_.find(device);
+  if (found == entries_.end() || found->second.state != State::Dialling) return;
+  auto& entry = found->second;
+  entry.state = State::Idle;
+  entry.wait = std::clamp<Duration>(entry.wait * 2, kFirstWait, kLastWait);
+  entry.next_try = now + entry.wait;
+  ++entry.next_address;
+  forget_if_useless(found);
+}
+
+void PeerBook::on_connected(const DeviceId& device) {
+  // A device that dialled us need not be known; it is forgotten when it goes.
+  const auto [found, inserted] = entries_.try_emplace(device);
+  if (inserted) found->second.listed = false;
+  found->second.state = State::Connected;
+  found->second.wait = {};
+}
+
+void PeerBook::on_disconnected(const DeviceId& device, TimePoint now) {
+  const auto found = entries_.find(device);
+  if (found == entries_.end() || found->second.state != State::Connected) return;
+  found->second.state = State::Idle;
+  found->second.next_try = now + kFirstWait;
+  forget_if_useless(found);
+}
+
+void PeerBook::ban(const DeviceId& device, TimePoint until) {
+  const auto found = entries_.find(device);
+  if (found != entries_.end()) {
+    found->second.banned_until = until;
+  } else if (entries_.size() < limits::kPeersPerShare) {
+    auto& entry = entries_[device];
+    entry.listed = false;
+    entry.banned_until = until;
+  }
+}
+
+bool PeerBook::is_banned(const DeviceId& device, TimePoint now) const {
+  const auto found = entries_.find(device);
+  return found != entries_.end() && now < found->second.banned_until;
+}
+
+TimePoint PeerBook::next_deadline() const {
+  TimePoint next = TimePoint::max();
+  if (links() >= links_max_) return next;
+  for (const auto& [device, entry] : entries_) {
+    if (may_dial(entry)) next = std::min(next, dial_time(entry));
+  }
+  return next;
+}
+
+std::size_t PeerBook::connected() const {
+  return static_cast<std::size_t>(std::count_if(entries_.begin(), entries_.end(), [](const auto& one) {
+    return one.second.state == State::Connected;
+  }));
+}
+
+std::string PeerBook::user_of(const DeviceId& device) const {
+  const auto found = entries_.find(device);
+  return found == entries_.end() ? std::string() : found->second.user;
+}
+
+std::size_t PeerBook::links() const {
+  return static_cast<std::size_t>(std::count_if(
+      entries_.begin(), entries_.end(), [](const auto& one) { return one.second.state != State::Idle; }));
+}
+
+bool PeerBook::may_dial(const Entry& entry) const {
+  return entry.state == State::Idle && entry.listed && !entry.addresses.empty() &&
+         !(entry.seeding && we_are_complete_);
+}
+
+TimePoint PeerBook::dial_time(const Entry& entry) { return std::max(entry.next_try, entry.banned_until); }
+
+void PeerBook::forget_if_useless(std::map<DeviceId, Entry>::iterator one) {
+  const auto& entry = one->second;
+  if (!entry.listed && entry.state == State::Idle && entry.banned_until == TimePoint{}) entries_.erase(one);
+}
+
+bool PeerBook::make_room(TimePoint now) {
+  if (entries_.size() < limits::kPeersPerShare) return true;
+  // Bans that are over are all that an unlisted idle device was kept for.
+  std::erase_if(entries_, [now](const auto& one) {
+    return !one.second.listed && one.second.state == State::Idle && one.second.banned_until <= now;
+  });
+  return entries_.size() < limits::kPeersPerShare;
+}
+
+}  // namespace p2p::swarm

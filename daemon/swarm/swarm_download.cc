@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// Fetching: interest, requests, blocks, and the fate of pieces.
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "daemon/base/check.h"
+#include "daemon/swarm/peer_session.h"
+#include "daemon/swarm/piece_picker.h"
+#include "daemon/swarm/swarm.h"
+
+namespace p2p::swarm {
+
+namespace {
+
+// What the incomplete peers will send within this time at their present rate is not asked of a seed.
+constexpr Duration kPeersTime = 2s;
+// A duplicate request must promise to be this many times sooner than the first.
+constexpr int kDuplicateGain = 2;
+// Duplicate payload that ends the hunt for duplicates: one part in so many, and a little for small files.
+constexpr std::uint64_t kDuplicateShare = 100;
+constexpr std::uint64_t kDuplicateFree = 1024 * 1024;
+
+}  // namespace
+
+void Swarm::update_interest(PeerSession& session) {
+  const bool interested = fetching_ && session.wanted > 0;
+  if (std::exchange(session.interested, interested) == interested) return;
+  if (interested)
+    send(session, wire::Interested{});
+  else
+    send(session, wire::NotInterested{});
+}
+
+// --- requests ----------------------------------------------------------------------------------------
+
+wire::BlockSpan Swarm::span_of(BlockRef block) const {
+  return {block.piece, geometry_.block_begin(block.block), geometry_.block_bytes(block.piece, block.block)};
+}
+
+void Swarm::pump(PeerSession& session, TimePoint now) {
+  if (!fetching_ || session.choking_us || !session.interested) return;
+  const auto depth = session.pipeline_depth(now);
+  if (session.outstanding() >= depth) return;
+  const bool only_unshared = leave_shared_to_peers(session, now);
+  while (session.outstanding() < depth) {
+    const bool open_new = session.barren_generation != picker_->generation();
+    auto block = picker_->pick({session.id(), session.pieces(), open_new, only_unshared});
+    if (!block) {
+      const bool end_game = picker_->all_requested();
+      if (only_unshared || end_game)
+        look_again_ = true;
+      else if (picker_->open_pieces() < picker_->open_max())
+        session.barren_generation = picker_->generation();
+      if (end_game) block = pick_duplicate(session, now);
+    }
+    if (!block) return;
+    session.on_requested(*block, now);
+    send(session, wire::Request{span_of(*block)});
+  }
+}
+
+void Swarm::pump_all(TimePoint now) {
+  if (!fetching_) return;
+  // What a snubbed session gave back must not go to it again while others can take it.
+  for (const bool snubbed : {false, true}) {
+    for (const auto& [id, session] : sessions_) {
+      if (session->snubbed == snubbed) pump(*session, now);
+    }
+  }
+}
+
+// A seed has what nobody else has; while incomplete peers can keep us supplied with the rest, the seed's
+// uplink is left to pieces that only seeds have. Why: the uplink of the first seed bounds the time of the
+// whole swarm (Mundinger, Weber and Weiss), so a piece should leave it once.
+bool Swarm::leave_shared_to_peers(const PeerSession& session, TimePoint now) {
+  if (!session.counts_as_seed) return false;
+  const auto shared = picker_->missing_at_peers();
+  if (shared == 0) return false;
+  double rate = 0;
+  for (const auto& [id, one] : sessions_) {
+    if (!one->counts_as_seed && !one->choking_us && !one->snubbed) rate += one->download_rate(now);
+  }
+  return rate * seconds_of(kPeersTime) >= static_cast<double>(shared) * geometry_.piece_length();
+}
+
+// End game: the block that is expected last among all that have one requester, if this session would
+// bring it much sooner.
+std::optional<BlockRef> Swarm::pick_duplicate(PeerSession& session, TimePoint now) {
+  if (totals_.duplicate > kDuplicateFree + geometry_.size() / kDuplicateShare) return std::nullopt;
+  const Duration expected = session.expected_answer(now);
+  std::vector<std::pair<Duration, const PeerSession*>> slower;
+  for (const auto& [id, other] : sessions_) {
+    if (other.get() == &session || other->outstanding() == 0) continue;
+    const Duration last = other->expected_last(now);
+    if (last > expected * kDuplicateGain) slower.emplace_back(last, other.get());
+  }
+  // Stable, so that equals stay in the order of their ids.
+  std::stable_sort(slower.begin(), slower.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::optional<BlockRef> found;
+  for (const auto& [last, other] : slower) {
+    const bool taken = other->any_outstanding_from_last([&](const BlockRef& block) {
+      if (!picker_->request_again(block, session.id(), session.pieces())) return false;
+      found = block;
+      return true;
+    });
+    if (taken) break;
+  }
+  return found;
+}
+
+void Swarm::give_back_requests(PeerSession& session, Farewell farewell) {
+  for (const auto& block : session.give_up_all()) {
+    picker_->release(block, session.id());
+    if (farewell == Farewell::Cancel) send(session, wire::Cancel{span_of(block)});
+  }
+  picker_->disown(session.id());
+}
+
+void Swarm::snub_silent_sessions(TimePoint now) {
+  for (const auto& [id, session] : sessions_) {
+    if (session->snub_time() > now) continue;
+    session->snubbed = true;
+    give_back_requests(*session, Farewell::Cancel);
+  }
+}
+
+void Swarm::set_fetching(bool fetching, TimePoint now) {
+  if (std::exchange(fetching_, fetching) == fetching) return;
+  for (const auto& [id, session] : sessions_) {
+    if (!fetching) give_back_requests(*session, Farewell::Cancel);
+    update_interest(*session);
+  }
+  pump_all(now);
+}
+
+void Swarm::set_open_pieces_max(std::uint32_t count, TimePoint now) {
+  picker_->set_open_max(count);
+  open_pieces_allowed_ = std::max(open_pieces_allowed_, count);
+  pump_all(now);
+}
+
+// --- blocks ------------------------------------------------------------------------------------------
+
+BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoint now) {
+  auto* session = find(id);
+  if (session == nullptr) return BlockVerdict::Unwanted;
+  const auto block = session->block_of(span);
+  if (!block) {
+    totals_.wasted += span.length;
+    close(*session, CloseReason::MalformedMessage, now);
+    return BlockVerdict::Unwanted;
+  }
+  const bool asked = session->on_block(*block, span.length, now);
+  const bool late = !asked && session->settle_late(*block);
+  PiecePicker::Receipt receipt;
+  if (asked || (late && fetching_))
+    receipt = picker_->receive(*block, id, session->device());
+  else if (picker_->is_received(*block))
+    receipt.verdict = BlockVerdict::Duplicate;
+
+  switch (receipt.verdict) {
+    case BlockVerdict::Keep:
+      totals_.downloaded += span.length;
+      sources_[session->device()] += span.length;
+      download_rate_.add(span.length, now);
+      break;
+    case BlockVerdict::Duplicate:
+      totals_.duplicate += span.length;
+      break;
+    case BlockVerdict::Unwanted:
+      totals_.wasted += span.length;
+      break;
+  }
+  for (const auto& other_id : receipt.others) {
+    auto* other = other_id ? find(*other_id) : nullptr;
+    if (other == nullptr) continue;
+    other->give_up(*block);
+    send(*other, wire::Cancel{span});
+    pump(*other, now);
+  }
+  if (receipt.filled) actions_.push_back(PieceFilled{block->piece});
+  if (!asked && !late && !session->allow_unwanted_block(now))
+    close(*session, CloseReason::MessageFlood, now);
+  else
+    pump(*session, now);
+  return receipt.verdict;
+}
+
+// --- pieces ------------------------------------------------------------------------------------------
+
+void Swarm::on_piece_stored(PieceIndex piece, TimePoint now) {
+  picker_->store(piece);
+  CHECK(have_.set(piece));
+  tell_piece(piece);
+  if (complete())
+    complete_download(now);
+  else
+    pump_all(now);
+}
+
+void Swarm::tell_piece(PieceIndex piece) {
+  for (const auto& [id, session] : sessions_) {
+    if (!session->pieces().has(piece)) {
+      send(*session, wire::Have{piece});
+      continue;
+    }
+    --session->wanted;
+    update_interest(*session);
+    if (session->withheld.size() < PeerSession::kWithheldHaves) session->withheld.push_back(piece);
+  }
+}
+
+void Swarm::complete_download(TimePoint now) {
+  actions_.push_back(Completed{});
+  std::vector<SessionId> idle;
+  for (const auto& [id, session] : sessions_) {
+    if (session->pieces().all()) idle.push_back(id);
+    // So that it sees that we are complete, and can tell when both of us are.
+    else
+      for (const auto piece : session->withheld) send(*session, wire::Have{piece});
+    session->withheld = {};
+  }
+  for (const auto id : idle) close(*find(id), CloseReason::NothingToExchange, now);
+}
+
+void Swarm::on_piece_failed(PieceIndex piece, const std::vector<BlockIndex>& bad_blocks, TimePoint now) {
+  totals_.wasted += geometry_.piece_bytes(piece);
+  std::set<DeviceId> guilty;
+  for (const auto block : bad_blocks) guilty.insert(picker_->source({piece, block}));
+  const auto& contributors = picker_->contributors(piece);
+  if (guilty.empty() && contributors.size() == 1) guilty.insert(contributors.front());
+  if (guilty.empty())
+    picker_->fail(piece);
+  else
+    picker_->lose(piece);
+
+  std::vector<SessionId> closing;
+  for (const auto& [id, session] : sessions_) {
+    if (guilty.contains(session->device())) closing.push_back(id);
+  }
+  for (const auto id : closing) close(*find(id), CloseReason::BadBlock, now);
+  pump_all(now);
+}
+
+void Swarm::on_piece_lost(PieceIndex piece, TimePoint now) {
+  picker_->lose(piece);
+  pump_all(now);
+}
+
+void Swarm::on_piece_withdrawn(PieceIndex piece, TimePoint now) {
+  CHECK(have_.clear(piece));
+  picker_->withdraw(piece);
+  for (const auto& [id, session] : sessions_) {
+    for (const auto& block : session->drop_queued(piece)) {
+      if (session->abilities().fast) send(*session, wire::Reject{block});
+    }
+    std::erase(session->withheld, piece);
+    if (session->pieces().has(piece)) ++session->wanted;
+    update_interest(*session);
+  }
+  pump_all(now);
+}
+
+}  // namespace p2p::swarm

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// Serving: who may ask, and what is sent next.
+#include <algorithm>
+
+#include "daemon/swarm/choker.h"
+#include "daemon/swarm/peer_session.h"
+#include "daemon/swarm/swarm.h"
+
+namespace p2p::swarm {
+
+std::optional<wire::BlockSpan> Swarm::next_upload(SessionId id) {
+  auto* session = find(id);
+  return session == nullptr ? std::nullopt : session->take_upload();
+}
+
+bool Swarm::has_upload(SessionId id) const {
+  const auto found = sessions_.find(id);
+  return found != sessions_.end() && found->second->queued() > 0;
+}
+
+void Swarm::on_upload_sent(SessionId id, const wire::BlockSpan& block, TimePoint now) {
+  totals_.uploaded += block.length;
+  upload_rate_.add(block.length, now);
+  if (auto* session = find(id)) session->on_upload_sent(block.length, now);
+}
+
+void Swarm::on_upload_failed(SessionId id, const wire::BlockSpan& block, TimePoint) {
+  const auto* session = find(id);
+  if (session != nullptr && session->abilities().fast) send(*session, wire::Reject{block});
+}
+
+std::vector<Contender> Swarm::contenders() const {
+  std::vector<Contender> result;
+  result.reserve(sessions_.size());
+  for (const auto& [id, session] : sessions_)
+    result.push_back({id, session->interested_in_us, session->unchoked, session->choker_since});
+  return result;
+}
+
+void Swarm::run_choker(TimePoint now) {
+  const auto chosen = choose_unchoked(contenders(), options_.upload_slots, options_.choke_interval, now);
+  for (const auto& [id, session] : sessions_) {
+    const bool unchoke = std::binary_search(chosen.begin(), chosen.end(), id);
+    if (unchoke == session->unchoked) continue;
+    session->choker_since = now;
+    session->unchoked = unchoke;
+    if (unchoke)
+      send(*session, wire::Unchoke{});
+    else
+      choke(*session);
+  }
+}
+
+void Swarm::choke(PeerSession& session) {
+  send(session, wire::Choke{});
+  session.forgive_refusals();
+  for (const auto& block : session.drop_queue()) {
+    if (session.abilities().fast) send(session, wire::Reject{block});
+  }
+}
+
+}  // namespace p2p::swarm

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/swarm/peer_book.h"
+
+#include <set>
+
+#include "daemon/base/limits.h"
+#include "tests/support/check.h"
+
+using namespace p2p;
+using swarm::PeerAddress;
+using swarm::PeerBook;
+
+namespace {
+
+const TimePoint kStart = TimePoint(1h);
+
+DeviceId device(std::size_t number) {
+  DeviceId id;
+  id.bytes[0] = static_cast<std::uint8_t>(number >> 8);
+  id.bytes[1] = static_cast<std::uint8_t>(number);
+  id.bytes[2] = 1;
+  return id;
+}
+
+std::vector<PeerAddress> addresses(std::size_t count = 1) {
+  std::vector<PeerAddress> list;
+  for (std::size_t i = 0; i < count; ++i) list.push_back({{10, 0, 0, static_cast<std::uint8_t>(i)}, 4000});
+  return list;
+}
+
+struct World {
+  Random random{7};
+  PeerBook book{device(0), 3, random};
+  void add(std::size_t number, bool seeding = false, TimePoint now = kStart) {
+    book.add(device(number), "user", addresses(), seeding, now);
+  }
+};
+
+TEST(announced_device_is_dialled_once) {
+  World world;
+  world.add(1);
+  EXPECT_EQ(world.book.next_deadline(), kStart);
+
+  const auto dial = world.book.next_dial(false, kStart);
+
+  EXPECT(dial && dial->device == device(1) && dial->address == addresses()[0]);
+  EXPECT(!world.book.next_dial(false, kStart));
+  EXPECT_EQ(world.book.next_deadline(), TimePoint::max());
+  world.book.on_connected(device(1));
+  EXPECT_EQ(world.book.connected(), 1u);
+  EXPECT_EQ(world.book.user_of(device(1)), "user");
+  EXPECT_EQ(world.book.user_of(device(2)), "");
+}
+
+TEST(own_device_and_devices_without_address_are_not_dialled) {
+  World world;
+  world.add(0);
+  world.book.add(device(1), "user", {}, false, kStart);
+
+  EXPECT(!world.book.next_dial(false, kStart));
+  EXPECT_EQ(world.book.next_deadline(), TimePoint::max());
+}
+
+TEST(failed_dials_wait_twice_as_long_each_time_up_to_the_last_wait) {
+  World world;
+  world.add(1);
+  auto now = kStart;
+  Duration wait = PeerBook::kFirstWait;
+  for (int i = 0; i < 12; ++i) {
+    EXPECT(world.book.next_dial(false, now).has_value());
+    world.book.on_dial_failed(device(1), now);
+    EXPECT_EQ(world.book.next_deadline(), now + wait);
+    EXPECT(!world.book.next_dial(false, now + wait - 1ns));
+    now += wait;
+    wait = std::min<Duration>(wait * 2, PeerBook::kLastWait);
+  }
+  EXPECT_EQ(wait, Duration(PeerBook::kLastWait));
+
+  EXPECT(world.book.next_dial(false, now).has_value());
+  world.book.on_dial_failed(device(1), now);
+  world.add(1, false, now);
+
+  EXPECT_EQ(world.book.next_deadline(), now);
+}
+
+TEST(addresses_take_turns) {
+  World world;
+  world.book.add(device(1), "user", addresses(limits::kAddressesPerDevice + 1), false, kStart);
+  std::set<PeerAddress> seen;
+  auto now = kStart;
+
+  for (std::size_t i = 0; i < limits::kAddressesPerDevice + 1; ++i) {
+    seen.insert(world.book.next_dial(false, now)->address);
+    world.book.on_dial_failed(device(1), now);
+    now += PeerBook::kLastWait;
+  }
+
+  EXPECT_EQ(seen.size(), limits::kAddressesPerDevice);
+}
+
+TEST(links_are_bounded_in_both_directions) {
+  World world;
+  for (std::size_t i = 1; i <= 5; ++i) world.add(i);
+  world.book.on_connected(device(9));
+  EXPECT(world.book.next_dial(false, kStart).has_value());
+  EXPECT(world.book.next_dial(false, kStart).has_value());
+
+  EXPECT(!world.book.next_dial(false, kStart));
+  EXPECT_EQ(world.book.next_deadline(), TimePoint::max());
+
+  world.book.on_disconnected(device(9), kStart);
+  EXPECT(world.book.next_dial(false, kStart).has_value());
+}
+
+TEST(complete_device_does_not_dial_seeders) {
+  World world;
+  world.add(1, true);
+
+  EXPECT(!world.book.next_dial(true, kStart));
+  EXPECT_EQ(world.book.next_deadline(), TimePoint::max());
+  EXPECT(world.book.next_dial(false, kStart).has_value());
+}
+
+TEST(removed_device_is_forgotten_only_when_it_closes) {
+  World world;
+  world.add(1);
+  world.add(2);
+  world.book.on_connected(device(1));
+
+  world.book.remove(device(1));
+  world.book.remove(device(2));
+
+  EXPECT_EQ(world.book.connected(), 1u);
+  EXPECT_EQ(world.book.user_of(device(2)), "");
+  world.book.on_disconnected(device(1), kStart);
+  EXPECT_EQ(world.book.connected(), 0u);
+  EXPECT_EQ(world.book.user_of(device(1)), "");
+  EXPECT_EQ(world.book.next_deadline(), TimePoint::max());
+}
+
+TEST(banned_device_is_not_dialled_and_leaving_does_not_lift_the_ban) {
+  World world;
+  world.add(1);
+  world.book.ban(device(1), kStart + 1min);
+  world.book.ban(device(2), kStart + 1min);
+  EXPECT(!world.book.next_dial(false, kStart));
+  EXPECT_EQ(world.book.next_deadline(), kStart + 1min);
+
+  world.book.remove(device(1));
+  world.add(1);
+  world.add(2);
+
+  EXPECT(world.book.is_banned(device(1), kStart + 59s));
+  EXPECT(world.book.is_banned(device(2), kStart + 59s));
+  EXPECT(!world.book.is_banned(device(1), kStart + 1min));
+  EXPECT(!world.book.next_dial(false, kStart + 59s));
+  EXPECT(world.book.next_dial(false, kStart + 1min).has_value());
+}
+
+TEST(book_is_bounded) {
+  World world;
+  for (std::size_t i = 1; i <= limits::kPeersPerShare; ++i) world.add(i);
+  world.add(limits::kPeersPerShare + 1);
+  EXPECT_EQ(world.book.user_of(device(limits::kPeersPerShare)), "user");
+  EXPECT_EQ(world.book.user_of(device(limits::kPeersPerShare + 1)), "");
+
+  world.book.ban(device(1), kStart + 1s);
+  world.book.remove(device(1));
+  world.add(limits::kPeersPerShare + 1, false, kStart + 2s);
+
+  EXPECT_EQ(world.book.user_of(device(limits::kPeersPerShare + 1)), "user");
+}
+
+TEST(lost_link_is_dialled_again_after_the_first_wait) {
+  World world;
+  world.add(1);
+  world.book.on_connected(device(1));
+
+  world.book.on_disconnected(device(1), kStart);
+
+  EXPECT_EQ(world.book.next_deadline(), kStart + PeerBook::kFirstWait);
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(announced_device_is_dialled_once),
+      cmocka_unit_test(own_device_and_devices_without_address_are_not_dialled),
+      cmocka_unit_test(failed_dials_wait_twice_as_long_each_time_up_to_the_last_wait),
+      cmocka_unit_test(addresses_take_turns),
+      cmocka_unit_test(links_are_bounded_in_both_directions),
+      cmocka_unit_test(complete_device_does_not_dial_seeders),
+      cmocka_unit_test(removed_device_is_forgotten_only_when_it_closes),
+      cmocka_unit_test(banned_device_is_not_dialled_and_leaving_does_not_lift_the_ban),
+      cmocka_unit_test(book_is_bounded),
+      cmocka_unit_test(lost_link_is_dialled_again_after_the_first_wait),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: MIT
+// Worlds are drawn: availability at incomplete sessions "1 2 1", and what is there "#.-": '#' all of the
+// piece, '-' some of it (open), '.' nothing.
+#include "daemon/swarm/piece_picker.h"
+
+#include <set>
+#include <sstream>
+#include <string_view>
+
+#include "tests/support/check.h"
+
+using namespace p2p;
+using swarm::Bitfield;
+using swarm::BlockRef;
+using swarm::BlockVerdict;
+using swarm::PiecePicker;
+using swarm::SessionId;
+
+namespace {
+
+constexpr std::uint32_t kPieceBytes = 256 * 1024;
+constexpr std::uint32_t kBlocks = kPieceBytes / (16 * 1024);
+constexpr SessionId kAnn{1};
+constexpr SessionId kBob{2};
+constexpr SessionId kCem{3};
+
+DeviceId device(SessionId session) {
+  DeviceId id;
+  id.bytes[0] = static_cast<std::uint8_t>(session.value);
+  return id;
+}
+
+Bitfield field(std::string_view picture) {
+  Bitfield result(static_cast<std::uint32_t>(picture.size()));
+  for (std::uint32_t i = 0; i < picture.size(); ++i) {
+    if (picture[i] == '#') result.set(PieceIndex{i});
+  }
+  return result;
+}
+
+struct World {
+  // The first kRandomPieces pieces come at random; four stored ones in front end that.
+  World(std::string_view have, const std::string& availability, std::uint32_t open_max = 32)
+      : geometry(*meta::Geometry::make(std::uint64_t{have.size() + 4} * kPieceBytes, kPieceBytes)),
+        picker(geometry, field("####" + std::string(have)), open_max, random) {
+    std::istringstream counts(availability);
+    std::uint32_t count = 0;
+    for (std::uint32_t i = 0; counts >> count; ++i) {
+      for (; count > 0; --count) picker.add_piece(piece(i));
+    }
+    for (std::uint32_t i = 0; i < have.size(); ++i) {
+      if (have[i] == '-') open(i, kCem);
+    }
+    picker.check_invariants();
+  }
+  static PieceIndex piece(std::uint32_t number) { return {number + 4}; }
+  static Bitfield all(std::string_view picture) { return field("####" + std::string(picture)); }
+
+  // One block is there; nobody works on it any more.
+  void open(std::uint32_t number, SessionId session) {
+    Bitfield only(geometry.pieces());
+    only.set(piece(number));
+    picker.add_peer(only);
+    picker.remove_peer(only);
+    const auto block = picker.pick({session, only});
+    EXPECT(block && block->piece == piece(number));
+    EXPECT(picker.receive(*block, session, device(session)).verdict == BlockVerdict::Keep);
+    picker.disown(session);
+  }
+  int pick(SessionId session, std::string_view pieces) {
+    const auto block = picker.pick({session, all(pieces)});
+    picker.check_invariants();
+    if (!block) return -1;
+    last = *block;
+    return static_cast<int>(block->piece.value) - 4;
+  }
+  void fill(std::uint32_t number, SessionId session, std::string_view pieces) {
+    for (std::uint32_t i = 0; i < kBlocks; ++i) {
+      EXPECT_EQ(pick(session, pieces), static_cast<int>(number));
+      const auto receipt = picker.receive(last, session, device(session));
+      EXPECT(receipt.verdict == BlockVerdict::Keep);
+      EXPECT_EQ(receipt.filled, i + 1 == kBlocks);
+    }
+  }
+
+  Random random{11};
+  meta::Geometry geometry;
+  PiecePicker picker;
+  BlockRef last{};
+};
+
+TEST(rarest_piece_comes_first) {
+  World world("......", "3 2 1 2 3 3");
+
+  EXPECT_EQ(world.pick(kAnn, "######"), 2);
+}
+
+TEST(pieces_that_the_session_has_not_are_passed_over) {
+  World world("......", "3 2 1 2 3 2");
+
+  EXPECT_EQ(world.pick(kAnn, "#....#"), 5);
+  EXPECT_EQ(world.pick(kBob, "......"), -1);
+}
+
+TEST(pieces_of_seeds_alone_come_before_all_others) {
+  World world("....", "1 1 0 1");
+  EXPECT_EQ(world.pick(kAnn, "##.#") == 2, false);
+  world.picker.add_seed();
+
+  EXPECT_EQ(world.pick(kBob, "####"), 2);
+}
+
+TEST(haves_move_pieces_between_bands) {
+  World world("...", "1 2 3");
+  for (int i = 0; i < 3; ++i) world.picker.add_piece(World::piece(0));
+  world.picker.remove_piece(World::piece(2));
+  world.picker.remove_piece(World::piece(2));
+  world.picker.check_invariants();
+
+  EXPECT_EQ(world.picker.availability(World::piece(0)), 4u);
+  EXPECT_EQ(world.pick(kAnn, "###"), 2);
+}
+
+TEST(equals_come_in_random_order) {
+  std::set<int> first;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    World world("....", "");
+    world.random = Random(seed);
+    world.picker.add_peer(World::all("####"));
+    first.insert(world.pick(kAnn, "####"));
+  }
+
+  EXPECT_EQ(first.size(), 4u);
+}
+
+TEST(first_pieces_of_all_are_random) {
+  std::set<std::uint32_t> first;
+  const auto geometry = *meta::Geometry::make(8 * kPieceBytes, kPieceBytes);
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    Random random(seed);
+    PiecePicker picker(geometry, Bitfield(8), 32, random);
+    picker.add_peer(Bitfield(8, true));
+    for (std::uint32_t i = 1; i < 8; ++i) picker.add_piece(PieceIndex{i});
+    const Bitfield everything(8, true);
+    first.insert(picker.pick({kAnn, everything})->piece.value);
+  }
+
+  EXPECT(first.size() > 4);
+}
+
+TEST(open_pieces_come_before_rarer_ones) {
+  World world("..-.", "1 1 3 1");
+
+  EXPECT_EQ(world.pick(kAnn, "####"), 2);
+}
+
+TEST(every_session_works_on_its_own_piece) {
+  World world("....", "1 2 2 2");
+
+  EXPECT_EQ(world.pick(kAnn, "####"), 0);
+  EXPECT(world.pick(kBob, "####") != 0);
+  EXPECT_EQ(world.pick(kAnn, "####"), 0);
+}
+
+TEST(pieces_are_shared_when_no_more_may_be_open) {
+  World world("....", "1 2 2 2", 1);
+
+  EXPECT_EQ(world.pick(kAnn, "####"), 0);
+  EXPECT_EQ(world.pick(kBob, "####"), 0);
+  EXPECT_EQ(world.picker.open_pieces(), 1u);
+  world.picker.set_open_max(2);
+  EXPECT(world.pick(kCem, "####") != 0);
+}
+
+TEST(pieces_are_shared_when_nothing_else_is_left) {
+  World world("#.#", "1 2 2");
+
+  EXPECT_EQ(world.pick(kAnn, "###"), 1);
+  EXPECT_EQ(world.pick(kBob, "###"), 1);
+  EXPECT_EQ(world.last.block.value, 1u);
+}
+
+TEST(block_is_given_out_once_until_it_is_released) {
+  World world(".", "2");
+  for (std::uint32_t i = 0; i < kBlocks; ++i) EXPECT_EQ(world.pick(kAnn, "#"), 0);
+  EXPECT_EQ(world.pick(kBob, "#"), -1);
+
+  const BlockRef third{World::piece(0), BlockIndex{3}};
+  world.picker.release(third, kAnn);
+
+  EXPECT_EQ(world.pick(kBob, "#"), 0);
+  EXPECT(world.last == third);
+  EXPECT_EQ(world.picker.requesters(third).size(), 1u);
+}
+
+TEST(piece_without_blocks_is_missing_again_when_all_requests_are_given_back) {
+  World world("..", "1 1");
+  const auto number = world.pick(kAnn, "##");
+  const auto generation = world.picker.generation();
+
+  world.picker.release(world.last, kAnn);
+
+  EXPECT(world.picker.state(World::piece(static_cast<std::uint32_t>(number))) == PiecePicker::State::Missing);
+  EXPECT(world.picker.generation() != generation);
+  EXPECT_EQ(world.picker.open_pieces(), 0u);
+  world.picker.check_invariants();
+}
+
+TEST(filled_piece_is_stored_lost_or_withdrawn) {
+  World world("..", "1 2");
+  world.fill(0, kAnn, "##");
+  EXPECT(world.picker.state(World::piece(0)) == PiecePicker::State::Filled);
+  EXPECT(world.picker.is_received(world.last));
+
+  world.picker.lose(World::piece(0));
+  EXPECT(!world.picker.is_received(world.last));
+  world.fill(0, kAnn, "##");
+  world.picker.store(World::piece(0));
+  EXPECT_EQ(world.pick(kAnn, "##"), 1);
+  world.picker.withdraw(World::piece(0));
+
+  EXPECT(world.picker.state(World::piece(0)) == PiecePicker::State::Missing);
+  EXPECT_EQ(world.pick(kBob, "##"), 0);
+}
+
+TEST(end_game_begins_when_all_that_can_be_had_is_requested) {
+  World world("..", "1 0");
+  for (std::uint32_t i = 0; i < kBlocks; ++i) {
+    EXPECT(!world.picker.all_requested());
+    EXPECT_EQ(world.pick(kAnn, "#."), 0);
+  }
+
+  EXPECT(world.picker.all_requested());
+  world.picker.add_seed();
+  EXPECT(!world.picker.all_requested());
+}
+
+TEST(duplicate_goes_to_one_other_session_and_is_cancelled_by_the_block) {
+  World world(".", "3");
+  for (std::uint32_t i = 0; i < kBlocks; ++i) EXPECT_EQ(world.pick(kAnn, "#"), 0);
+  const auto pieces = World::all("#");
+
+  EXPECT(!world.picker.request_again(world.last, kAnn, pieces));
+  EXPECT(!world.picker.request_again(world.last, kBob, World::all(".")));
+  EXPECT(world.picker.request_again(world.last, kBob, pieces));
+  EXPECT(!world.picker.request_again(world.last, kBob, pieces));
+  EXPECT(!world.picker.request_again(world.last, kCem, pieces));
+  world.picker.release(world.last, kAnn);
+  EXPECT(world.picker.all_requested());
+  EXPECT(world.picker.request_again(world.last, kAnn, pieces));
+
+  const auto receipt = world.picker.receive(world.last, kAnn, device(kAnn));
+  EXPECT(receipt.verdict == BlockVerdict::Keep && receipt.others[0] == kBob && !receipt.others[1]);
+  EXPECT(world.picker.receive(world.last, kBob, device(kBob)).verdict == BlockVerdict::Duplicate);
+  EXPECT(!world.picker.request_again(world.last, kCem, pieces));
+  world.picker.check_invariants();
+}
+
+TEST(piece_on_parole_comes_from_one_session) {
+  World world(".", "3");
+  for (std::uint32_t i = 0; i < kBlocks; ++i) {
+    const auto session = i % 2 == 0 ? kAnn : kBob;
+    EXPECT_EQ(world.pick(session, "#"), 0);
+    EXPECT(world.picker.receive(world.last, session, device(session)).verdict == BlockVerdict::Keep);
+  }
+  EXPECT_EQ(world.picker.contributors(World::piece(0)).size(), 2u);
+  EXPECT(world.picker.source({World::piece(0), BlockIndex{1}}) == device(kBob));
+  world.picker.fail(World::piece(0));
+
+  EXPECT_EQ(world.pick(kAnn, "#"), 0);
+  EXPECT_EQ(world.pick(kBob, "#"), -1);
+  EXPECT(world.picker.receive(world.last, kAnn, device(kAnn)).verdict == BlockVerdict::Keep);
+  world.picker.disown(kAnn);
+  world.picker.check_invariants();
+  world.fill(0, kBob, "#");
+
+  EXPECT_EQ(world.picker.contributors(World::piece(0)).size(), 1u);
+}
+
+TEST(shared_pieces_are_left_out_on_wish) {
+  World world("...", "1 0 2");
+  world.picker.add_seed();
+  const auto everything = World::all("###");
+  for (std::uint32_t i = 0; i < kBlocks; ++i) {
+    const auto block = world.picker.pick({.session = kAnn, .pieces = everything, .only_unshared = true});
+    EXPECT(block && block->piece == World::piece(1));
+  }
+
+  EXPECT(!world.picker.pick({.session = kAnn, .pieces = everything, .only_unshared = true}));
+  EXPECT_EQ(world.picker.missing_at_peers(), 2u);
+  EXPECT_EQ(world.pick(kAnn, "###"), 0);
+}
+
+TEST(random_operations_keep_the_order) {
+  const auto geometry = *meta::Geometry::make(60 * kPieceBytes - 17, kPieceBytes);
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Random random(seed);
+    PiecePicker picker(geometry, Bitfield(60), 10, random);
+    std::vector<Bitfield> peers(4, Bitfield(60));
+    std::vector<std::pair<BlockRef, SessionId>> asked;
+    for (int step = 0; step < 3000; ++step) {
+      const auto who = static_cast<std::uint32_t>(random.below(4));
+      auto& pieces = peers[who];
+      const PieceIndex piece{static_cast<std::uint32_t>(random.below(60))};
+      switch (random.below(6)) {
+        case 0:
+          if (pieces.set(piece)) picker.add_piece(piece);
+          break;
+        case 1:
+          if (random.below(8) == 0 && pieces.clear(piece)) picker.remove_piece(piece);
+          break;
+        case 2:
+        case 3:
+          if (const auto block = picker.pick({SessionId{who}, pieces}))
+            asked.emplace_back(*block, SessionId{who});
+          break;
+        case 4:
+          if (asked.empty()) break;
+          picker.release(asked.back().first, asked.back().second);
+          asked.pop_back();
+          break;
+        default:
+          if (asked.empty()) break;
+          if (picker.receive(asked[0].first, asked[0].second, device(asked[0].second)).filled) {
+            if (random.below(3) == 0)
+              picker.fail(asked[0].first.piece);
+            else
+              picker.store(asked[0].first.piece);
+          }
+          asked.erase(asked.begin());
+      }
+      picker.check_invariants();
+      EXPECT(picker.open_pieces() <= 10);
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(rarest_piece_comes_first),
+      cmocka_unit_test(pieces_that_the_session_has_not_are_passed_over),
+      cmocka_unit_test(pieces_of_seeds_alone_come_before_all_others),
+      cmocka_unit_test(haves_move_pieces_between_bands),
+      cmocka_unit_test(equals_come_in_random_order),
+      cmocka_unit_test(first_pieces_of_all_are_random),
+      cmocka_unit_test(open_pieces_come_before_rarer_ones),
+      cmocka_unit_test(every_session_works_on_its_own_piece),
+      cmocka_unit_test(pieces_are_shared_when_no_more_may_be_open),
+      cmocka_unit_test(pieces_are_shared_when_nothing_else_is_left),
+      cmocka_unit_test(block_is_given_out_once_until_it_is_released),
+      cmocka_unit_test(piece_without_blocks_is_missing_again_when_all_requests_are_given_back),
+      cmocka_unit_test(filled_piece_is_stored_lost_or_withdrawn),
+      cmocka_unit_test(end_game_begins_when_all_that_can_be_had_is_requested),
+      cmocka_unit_test(duplicate_goes_to_one_other_session_and_is_cancelled_by_the_block),
+      cmocka_unit_test(piece_on_parole_comes_from_one_session),
+      cmocka_unit_test(shared_pieces_are_left_out_on_wish),
+      cmocka_unit_test(random_operations_keep_the_order),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

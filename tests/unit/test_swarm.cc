@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/swarm/swarm.h"
+
+#include "daemon/wire/extension.h"
+#include "tests/support/scripted_swarm.h"
+
+using namespace p2p;
+using namespace p2p::test;
+using World = test::ScriptedSwarm;
+
+namespace {
+
+// --- opening -----------------------------------------------------------------------------------------
+
+TEST(opening_tells_what_we_have_and_how_much_may_wait) {
+  World none("..");
+  World some("#.");
+  World all("##");
+
+  const auto id = none.open(1);
+  EXPECT_EQ(none.take<wire::HaveNone>(id).size(), 1u);
+  EXPECT_EQ(none.take<wire::HaveNone>(none.open(2, kPlain)).size(), 0u);
+  EXPECT_EQ(some.take<wire::BitfieldMessage>(some.open(1)).at(0).bits, Bytes{0x80});
+  EXPECT_EQ(all.take<wire::HaveAll>(all.open(1)).size(), 1u);
+  EXPECT_EQ(all.take<wire::BitfieldMessage>(all.open(2, kPlain)).at(0).bits, Bytes{0xc0});
+
+  const auto extended = none.take<wire::Extended>(id);
+  EXPECT_EQ(extended.size(), 1u);
+  const auto handshake = wire::decode_extension_handshake(extended[0].payload);
+  EXPECT_EQ(handshake->request_queue.value(), 256u);
+  EXPECT_EQ(handshake->client, "p2p");
+}
+
+TEST(bitfield_comes_once_and_first) {
+  World world("..");
+  const auto twice = world.source(1, "##");
+  world.say(twice, wire::BitfieldMessage{{0xc0}});
+  const auto late = world.open(2);
+  world.say(late, wire::KeepAlive{});
+  world.say(late, wire::Have{PieceIndex{0}});
+  world.say(late, wire::HaveAll{});
+
+  EXPECT(world.closed_for(twice, CloseReason::UnexpectedBitfield));
+  EXPECT(world.closed_for(late, CloseReason::UnexpectedBitfield));
+  EXPECT(world.swarm.sessions(world.now).empty());
+}
+
+TEST(messages_that_the_share_cannot_have_close_the_session) {
+  const wire::Message bad[] = {
+      wire::BitfieldMessage{{0xc0, 0x00}},
+      wire::BitfieldMessage{{0xe0}},  // a spare bit
+      wire::Have{PieceIndex{2}},
+      wire::Suggest{PieceIndex{2}},
+      wire::AllowedFast{PieceIndex{2}},
+      wire::Request{span(2, 0)},
+      wire::Request{span(0, kBlocks)},
+      wire::Request{{PieceIndex{0}, 0, kBlock + 1}},
+      wire::Request{{PieceIndex{0}, 0, 0}},
+      wire::Request{{PieceIndex{1}, kBlock, 2}},
+      wire::Request{{PieceIndex{0}, 0xfffffff0, 0x20}},
+      wire::Cancel{span(2, 0)},
+      wire::Reject{span(2, 0)},
+      wire::Reject{{PieceIndex{0}, 1, 10}},
+      wire::Extended{0, {'x'}},
+  };
+  World world("#.");
+  int number = 1;
+  for (const auto& message : bad) {
+    const auto id = world.open(number++);
+    world.say(id, message);
+    EXPECT(world.closed_for(id, CloseReason::MalformedMessage));
+  }
+  const auto plain = world.open(number, kPlain);
+  world.say(plain, wire::HaveAll{});
+  EXPECT(world.closed_for(plain, CloseReason::MalformedMessage));
+
+  const auto good = world.open(100);
+  world.say(good, wire::Have{PieceIndex{1}});
+  world.say(good, wire::Suggest{PieceIndex{1}});
+  world.say(good, wire::Request{{PieceIndex{1}, kBlock, 1}});
+  EXPECT_EQ(world.swarm.sessions(world.now).size(), 1u);
+}
+
+TEST(messages_are_counted_up_to_the_burst_and_then_by_the_second) {
+  World world("..");
+  const auto id = world.open(1);
+  for (std::size_t i = 0; i < limits::kControlMessagesBurst; ++i)
+    world.swarm.on_message(id, wire::KeepAlive{}, world.now);
+  world.drain();
+  world.now += 1s;
+  for (std::size_t i = 0; i < limits::kControlMessagesPerSecond; ++i) world.say(id, wire::KeepAlive{});
+  EXPECT(world.closed.empty());
+
+  world.say(id, wire::KeepAlive{});
+
+  EXPECT(world.closed_for(id, CloseReason::MessageFlood));
+}
+
+// --- fetching ----------------------------------------------------------------------------------------
+
+TEST(interest_follows_the_pieces) {
+  World world("#..");
+  const auto id = world.source(1, "#..");
+  EXPECT(world.take<wire::Interested>(id).empty());
+
+  world.say(id, wire::Have{PieceIndex{2}});
+  EXPECT_EQ(world.take<wire::Interested>(id).size(), 1u);
+  world.answer({id});
+  EXPECT_EQ(world.filled.at(0), PieceIndex{2});
+  world.store(PieceIndex{2});
+
+  EXPECT_EQ(world.take<wire::NotInterested>(id).size(), 1u);
+}
+
+TEST(choked_peer_is_not_asked_for_blocks) {
+  World world("..");
+  const auto id = world.open(1);
+  world.say(id, wire::HaveAll{});
+  EXPECT(world.requests(id).empty());
+
+  world.say(id, wire::Unchoke{});
+
+  EXPECT_EQ(world.requests(id).size(), swarm::Options{}.pipeline_min);
+}
+
+TEST(requests_stay_within_the_pipeline_and_the_announced_queue) {
+  World world("........................................");
+  swarm::Options options;
+  const auto fast = world.source(1, "########################################");
+  const auto shy = world.open(2);
+  world.say(shy, wire::HaveAll{});
+  world.say(shy, wire::Extended{0, wire::encode_extension_handshake(
+                                       {.client = "x", .request_queue = 3, .messages = {}})});
+  world.say(shy, wire::Unchoke{});
+  std::uint32_t most = 0;
+
+  for (int i = 0; i < 600; ++i) {
+    world.now += 1ms;
+    const auto asked = world.requests(fast);
+    for (const auto& one : asked) world.block(fast, one);
+    for (const auto& one : world.requests(shy)) world.block(shy, one);
+    most = std::max(most, world.view(fast).requests_outstanding);
+    EXPECT(world.view(shy).requests_outstanding <= 3);
+    for (const auto piece : std::vector(world.filled)) world.store(piece);
+  }
+
+  EXPECT(most > options.pipeline_min && most <= options.pipeline_max);
+}
+
+TEST(piece_is_announced_only_when_stored_and_only_to_those_who_lack_it) {
+  World world("...");
+  const auto source = world.source(1, "##.");
+  const auto other = world.open(2);
+  world.answer({source});
+  EXPECT(world.take<wire::Have>(other).empty());
+  const auto piece = world.filled.at(0);
+  EXPECT(!world.swarm.have().has(piece));
+
+  world.store(piece);
+
+  EXPECT_EQ(world.take<wire::Have>(other).at(0).piece, piece);
+  EXPECT(world.take<wire::Have>(source).empty());
+}
+
+TEST(blocks_are_asked_of_one_session_only) {
+  World world("......");
+  std::vector<BlockSpan> all;
+  for (int i = 1; i <= 4; ++i) {
+    const auto asked = world.requests(world.source(i, "######"));
+    all.insert(all.end(), asked.begin(), asked.end());
+  }
+
+  std::sort(all.begin(), all.end());
+  EXPECT_EQ(all.size(), 4u * swarm::Options{}.pipeline_min);
+  EXPECT(std::adjacent_find(all.begin(), all.end()) == all.end());
+}
+
+TEST(completion_closes_sessions_with_complete_peers) {
+  World world("#.");
+  const auto seed = world.source(1, "##");
+  const auto other = world.source(2, "#.");
+  world.answer({seed});
+  world.sent.clear();
+
+  world.store(PieceIndex{1});
+
+  EXPECT_EQ(world.completed, 1);
+  EXPECT(world.swarm.complete());
+  EXPECT(world.closed_for(seed, CloseReason::NothingToExchange));
+  EXPECT_EQ(world.take<wire::Have>(other).size(), 1u);
+  EXPECT_EQ(world.swarm.totals().downloaded, kBlock + 1u);
+  EXPECT_EQ(world.swarm.sources().at(device(1)), kBlock + 1u);
+  world.say(other, wire::Have{PieceIndex{1}});
+  EXPECT(world.closed_for(other, CloseReason::NothingToExchange));
+}
+
+TEST(unasked_and_repeated_blocks_are_dropped_and_counted) {
+  World world("...");
+  const auto id = world.source(1, "##.");
+  const auto asked = world.requests(id);
+  EXPECT(world.block(id, asked[0]) == BlockVerdict::Keep);
+
+  EXPECT(world.block(id, asked[0]) == BlockVerdict::Duplicate);
+  EXPECT(world.block(id, span(1 - asked[0].piece.value, 0)) == BlockVerdict::Unwanted);
+  EXPECT_EQ(world.swarm.totals().duplicate, kBlock);
+  EXPECT_EQ(world.swarm.totals().wasted, kBlock);
+  EXPECT(world.closed.empty());
+
+  EXPECT(world.block(id, {asked[0].piece, 5, kBlock}) == BlockVerdict::Unwanted);
+  EXPECT(world.closed_for(id, CloseReason::MalformedMessage));
+}
+
+TEST(peer_that_keeps_sending_what_nobody_asked_for_is_closed) {
+  World world("...");
+  const auto id = world.source(1, "#..");
+  int blocks = 0;
+
+  for (; world.closed.empty() && blocks < 1000; ++blocks) world.block(id, span(1, 0));
+
+  EXPECT(world.closed_for(id, CloseReason::MessageFlood));
+  EXPECT(blocks > 100);
+}
+
+TEST(choke_without_the_fast_extension_forgets_the_requests) {
+  World world("..");
+  const auto plain = world.source(1, "#.", kPlain);
+  EXPECT_EQ(world.requests(plain).size(), 8u);
+  const auto other = world.source(2, "#.");
+  EXPECT_EQ(world.requests(other).size(), 8u);
+
+  world.say(plain, wire::Choke{});
+
+  EXPECT_EQ(world.view(plain).requests_outstanding, 0u);
+  for (const auto& one : world.requests(other)) EXPECT(world.block(other, one) == BlockVerdict::Keep);
+}
+
+TEST(choke_with_the_fast_extension_keeps_the_requests_until_they_are_rejected) {
+  World world("..");
+  const auto fast = world.source(1, "#.");
+  const auto asked = world.requests(fast);
+
+  world.say(fast, wire::Choke{});
+  EXPECT_EQ(world.view(fast).requests_outstanding, asked.size());
+  EXPECT(world.block(fast, asked[0]) == BlockVerdict::Keep);
+  for (std::size_t i = 1; i < asked.size(); ++i) world.say(fast, wire::Reject{asked[i]});
+  EXPECT_EQ(world.view(fast).requests_outstanding, 0u);
+  EXPECT(world.requests(fast).empty());
+  world.say(fast, wire::Unchoke{});
+
+  EXPECT_EQ(world.requests(fast).size(), asked.size() + 1);
+  EXPECT_EQ(world.view(fast).pieces, 1u);
+}
+
+TEST(rejected_piece_is_not_asked_of_that_session_again) {
+  World world("..");
+  const auto id = world.open(1);
+  world.say(id, wire::HaveAll{});
+  world.say(id, wire::Unchoke{});
+  const auto asked = world.requests(id);
+
+  for (const auto& one : asked) world.say(id, wire::Reject{one});
+
+  for (const auto& one : world.requests(id)) EXPECT(one.piece != asked[0].piece);
+  world.say(id, wire::Have{asked[0].piece});
+  EXPECT_EQ(world.view(id).pieces, 2u);
+}
+
+TEST(silent_session_is_snubbed_and_its_blocks_go_to_others) {
+  World world("..");
+  const auto silent = world.source(1, "#.");
+  const auto held = world.requests(silent);
+  const auto deadline = world.now + swarm::Options{}.block_timeout;
+  EXPECT(world.swarm.next_deadline() <= deadline);
+  const auto other = world.source(2, "#.");
+  auto rest = world.requests(other);
+  EXPECT_EQ(held.size() + rest.size(), std::size_t{kBlocks});
+  world.now = deadline - 1s;
+  for (const auto& one : rest) world.block(other, one);
+  world.requests(other);
+
+  world.now = deadline;
+  world.swarm.on_timer(world.now);
+  world.drain();
+
+  EXPECT_EQ(world.take<wire::Cancel>(silent).size(), held.size());
+  EXPECT(world.view(silent).requests_outstanding <= 1);
+  EXPECT(world.view(other).requests_outstanding >= held.size() - 1);
+  // What it sends after all is welcome.
+  EXPECT(world.block(silent, held[0]) == BlockVerdict::Keep);
+  EXPECT(world.view(silent).requests_outstanding <= 8);
+}
+
+TEST(end_game_asks_two_at_most_and_cancels_the_slower) {
+  World world("#.");
+  const auto slow = world.source(1, "##");
+  const auto asked = world.requests(slow);
+  EXPECT_EQ(asked.size(), 2u);
+  const auto idle = world.source(2, "##");
+  const auto third = world.source(3, "##");
+  EXPECT(world.requests(idle).empty());
+
+  world.now += 5s;
+  world.swarm.on_timer(world.now);
+  world.drain();
+  const auto again = world.requests(idle);
+  EXPECT_EQ(again.size(), 2u);
+  EXPECT(world.requests(third).empty());
+  EXPECT(world.block(idle, again[0]) == BlockVerdict::Keep);
+
+  EXPECT(world.take<wire::Cancel>(slow).at(0).block == again[0]);
+  EXPECT(world.block(slow, again[0]) == BlockVerdict::Duplicate);
+  EXPECT_EQ(world.swarm.totals().duplicate, std::uint64_t{again[0].length});
+  EXPECT(world.closed.empty());
+  EXPECT(world.block(slow, again[1]) == BlockVerdict::Keep);
+  EXPECT(world.take<wire::Cancel>(idle).at(0).block == again[1]);
+  EXPECT_EQ(world.filled.size(), 1u);
+}
+
+TEST(closing_gives_the_requests_to_others) {
+  World world("#.");
+  const auto first = world.source(1, "##");
+  const auto second = world.source(2, "##");
+  EXPECT_EQ(world.requests(first).size(), 2u);
+  EXPECT(world.requests(second).empty());
+
+  world.swarm.close_session(first, world.now);
+  world.drain();
+
+  EXPECT_EQ(world.requests(second).size(), 2u);
+  world.say(first, wire::Have{PieceIndex{9}});
+  EXPECT(world.block(first, span(1, 0)) == BlockVerdict::Unwanted);
+  EXPECT(world.closed.empty());
+}
+
+TEST(open_pieces_are_bounded_until_they_are_stored) {
+  swarm::Options options;
+  options.open_pieces_max = 2;
+  World world("..........", options);
+  const auto id = world.source(1, "##########");
+  while (world.filled.size() < 2) {
+    const auto asked = world.requests(id);
+    EXPECT(!asked.empty());
+    for (const auto& one : asked) world.block(id, one);
+  }
+  EXPECT(world.requests(id).empty());
+
+  world.store(world.filled[0]);
+  EXPECT(!world.requests(id).empty());
+  world.swarm.set_open_pieces_max(3, world.now);
+  world.drain();
+
+  EXPECT(world.view(id).requests_outstanding >= 8);
+}
+
+TEST(fetching_can_be_switched_off_and_on) {
+  World world("..");
+  const auto id = world.source(1, "##");
+  const auto asked = world.requests(id);
+
+  world.swarm.set_fetching(false, world.now);
+  world.drain();
+  EXPECT_EQ(world.take<wire::Cancel>(id).size(), asked.size());
+  EXPECT_EQ(world.take<wire::NotInterested>(id).size(), 1u);
+  EXPECT(world.block(id, asked[0]) == BlockVerdict::Unwanted);
+  world.swarm.set_fetching(true, world.now);
+  world.drain();
+
+  EXPECT(!world.requests(id).empty());
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(opening_tells_what_we_have_and_how_much_may_wait),
+      cmocka_unit_test(bitfield_comes_once_and_first),
+      cmocka_unit_test(messages_that_the_share_cannot_have_close_the_session),
+      cmocka_unit_test(messages_are_counted_up_to_the_burst_and_then_by_the_second),
+      cmocka_unit_test(interest_follows_the_pieces),
+      cmocka_unit_test(choked_peer_is_not_asked_for_blocks),
+      cmocka_unit_test(requests_stay_within_the_pipeline_and_the_announced_queue),
+      cmocka_unit_test(piece_is_announced_only_when_stored_and_only_to_those_who_lack_it),
+      cmocka_unit_test(blocks_are_asked_of_one_session_only),
+      cmocka_unit_test(completion_closes_sessions_with_complete_peers),
+      cmocka_unit_test(unasked_and_repeated_blocks_are_dropped_and_counted),
+      cmocka_unit_test(peer_that_keeps_sending_what_nobody_asked_for_is_closed),
+      cmocka_unit_test(choke_without_the_fast_extension_forgets_the_requests),
+      cmocka_unit_test(choke_with_the_fast_extension_keeps_the_requests_until_they_are_rejected),
+      cmocka_unit_test(rejected_piece_is_not_asked_of_that_session_again),
+      cmocka_unit_test(silent_session_is_snubbed_and_its_blocks_go_to_others),
+      cmocka_unit_test(end_game_asks_two_at_most_and_cancels_the_slower),
+      cmocka_unit_test(closing_gives_the_requests_to_others),
+      cmocka_unit_test(open_pieces_are_bounded_until_they_are_stored),
+      cmocka_unit_test(fetching_can_be_switched_off_and_on),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
