@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include "ctl/output.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
+#include <utf8proc.h>
+#include <cstdio>
+
+#include "daemon/base/names.h"
+
+namespace p2p::ctl {
+namespace {
+
+bool needs_escape(utf8proc_int32_t c) {
+  const auto category = utf8proc_category(c);
+  return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
+         category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
+}
+
+std::string json_escape(utf8proc_int32_t c) {
+  constexpr utf8proc_int32_t kAstral = 0x10000;
+  if (c < kAstral) return fmt::format("\\u{:04x}", c);
+  const auto offset = c - kAstral;
+  return fmt::format("\\u{:04x}\\u{:04x}", 0xd800 + (offset >> 10), 0xdc00 + (offset & 0x3ff));
+}
+
+void write(std::FILE* stream, std::string_view text) {
+  // Where both streams end in one place, what was written first stands first.
+  if (stream == stderr) std::fflush(stdout);
+  std::fwrite(text.data(), 1, text.size(), stream);
+}
+
+}  // namespace
+
+std::string json_string(std::string_view text) {
+  std::string out = "\"";
+  while (!text.empty()) {
+    utf8proc_int32_t c = 0;
+    const auto used = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                       static_cast<utf8proc_ssize_t>(text.size()), &c);
+    const std::size_t bytes = used > 0 ? static_cast<std::size_t>(used) : 1;
+    if (used <= 0)
+      out += "\\ufffd";
+    else if (c == '"' || c == '\\')
+      out += {'\\', static_cast<char>(c)};
+    else if (needs_escape(c))
+      out += json_escape(c);
+    else
+      out += text.substr(0, bytes);
+    text.remove_prefix(bytes);
+  }
+  return out + "\"";
+}
+
+std::string error_json(const Error& error, int exit) {
+  return fmt::format(R"({{"error":{{"code":{},"message":{},"hint":{},"exit":{}}}}})",
+                     json_string(code_name(error.code)), json_string(error.message), json_string(error.hint),
+                     exit);
+}
+
+std::string error_text(const Error& error, bool color) {
+  std::string out = color ? "\x1b[1;31mp2pctl:\x1b[0m " : "p2pctl: ";
+  out += safe_text(error.message) + "\n";
+  if (!error.hint.empty()) out += "hint: " + safe_text(error.hint) + "\n";
+  return out;
+}
+
+Result<std::string> message_json(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string text;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
+  if (!status.ok()) return fail(Code::Internal, "the answer cannot be written as JSON: " + status.ToString());
+  return text;
+}
+
+Status Output::json(const google::protobuf::Message& message) const {
+  auto text = message_json(message);
+  if (!text) return fail(std::move(text.error()));
+  write(stdout, *text + "\n");
+  return {};
+}
+
+void Output::table(const Table& table) const {
+  TableStyle style;
+  style.laid_out = terminal_.shows_output;
+  style.width = terminal_.width;
+  style.heading = !options_.quiet;
+  style.color = terminal_.colors_output;
+  write(stdout, table.text(style));
+}
+
+void Output::line(std::string_view text) const { write(stdout, safe_text(text) + "\n"); }
+
+void Output::pairs(const std::vector<std::pair<std::string, std::string>>& pairs) const {
+  for (const auto& [key, value] : pairs)
+    if (!value.empty()) write(stdout, key + ": " + safe_text(value) + "\n");
+}
+
+void Output::say(std::string_view sentence) const {
+  if (!options_.json && !options_.quiet) write(stderr, safe_text(sentence) + "\n");
+}
+
+void Output::error(const Error& error, int exit) const {
+  write(stderr, options_.json ? error_json(error, exit) + "\n" : error_text(error, terminal_.colors_errors));
+}
+
+std::string Output::size(double bytes) const {
+  return terminal_.shows_output ? format_size(bytes) : count_text(bytes);
+}
+
+std::string Output::rate(double bytes) const {
+  return terminal_.shows_output ? format_size(bytes) + "/s" : count_text(bytes);
+}
+
+std::string Output::limit(double bytes) const { return bytes > 0 ? rate(bytes) : "unlimited"; }
+
+std::string count_text(double count) { return fmt::format("{:.0f}", count); }
+
+}  // namespace p2p::ctl

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Text laid out in columns: how wide a text is on a terminal, cutting to a width, and borderless tables.
+//
+// Pure. Foreign text goes through printable() on its way into a table, so that a name can neither move
+// the cursor nor break a line; a table for a script is one row a line with a tab between cells.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace p2p::ctl {
+
+bool is_utf8(std::string_view text);
+
+// Terminal columns: two for wide characters, none for combining ones. `text` is printable.
+std::size_t display_width(std::string_view text);
+
+// `text` itself if it fits into `width` columns, else its beginning and "…".
+std::string cut_to_width(std::string_view text, std::size_t width);
+
+// Foreign text for output, with room for long paths; see printable().
+std::string safe_text(std::string_view foreign);
+
+enum class Align : std::uint8_t { Left, Right };
+
+struct Column {
+  std::string heading;
+  Align align = Align::Left;
+};
+
+struct TableStyle {
+  bool laid_out = false;  // padded columns cut to `width`; otherwise cells with tabs between them
+  std::size_t width = 80;
+  bool heading = true;
+  bool color = false;
+};
+
+class Table {
+ public:
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+
+  // One cell a column; missing ones are empty.
+  void add(std::vector<std::string> cells);
+
+  // All rows, each with a line end.
+  std::string text(const TableStyle& style) const;
+
+ private:
+  std::vector<std::size_t> fitted_widths(const TableStyle& style) const;
+
+  std::vector<Column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+}  // namespace p2p::ctl
