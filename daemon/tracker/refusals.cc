@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/tracker/refusals.h"
+
+#include <fmt/format.h>
+
+namespace p2p::tracker {
+
+tl::unexpected<Error> no_such_group(std::string_view name) {
+  return fail(Code::NotFound,
+              name.empty() ? "there is no such group" : fmt::format("there is no group '{}'", name),
+              "p2pctl group list shows the groups there are");
+}
+
+tl::unexpected<Error> not_member(std::string_view group) {
+  return fail(Code::NotMember, fmt::format("you are not a member of '{}'", group),
+              fmt::format("ask to join: p2pctl group join {}", group));
+}
+
+tl::unexpected<Error> not_admin(std::string_view group) {
+  return fail(Code::NotAdmin, fmt::format("only an admin of '{}' may do this", group));
+}
+
+tl::unexpected<Error> login_required() {
+  return fail(Code::LoginRequired, "nobody is logged in on this device", "log in first: p2pctl login NAME");
+}
+
+tl::unexpected<Error> login_refused() { return fail(Code::LoginRefused, "wrong user name or password"); }
+
+}  // namespace p2p::tracker

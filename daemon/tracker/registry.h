@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// The tracker's memory of accounts, groups, members and shares, and every rule about them.
+//
+// Pure: no clock, no randomness, no files, no logging. A mutating request is decided without being
+// carried out: decide() gives the answer, the ChangeSet that makes it true, and the notices to push.
+// The caller makes the change set durable, then calls apply(), then answers and pushes.
+//
+// Who may what is decided here and only here, by device → account → role in the group:
+//  - a device that is not bound to an enabled account may create an account or log in, nothing else;
+//  - an unlisted group exists only for its members and applicants; for all others the answer is that of
+//    a name that nobody uses (not_found);
+//  - of a listed group everybody may see the row; everything else is for members (not_member), requests
+//    and decisions for admins (not_admin);
+//  - the answer about a share to somebody who is no member does not depend on whether the share exists.
+//
+// Invariants: every member, applicant and device belongs to an account; a group has at least one member
+// and exactly one owner; change numbers and epochs only grow; a group's id is never used twice.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/base/result.h"
+#include "daemon/meta/metainfo.h"
+#include "daemon/tracker/model.h"
+#include "proto/tracker.pb.h"
+
+namespace p2p::tracker {
+
+namespace msg = ::p2p::pb::tracker;
+
+class Presence;
+
+// Things to push to online devices once a change is durable and applied.
+struct RosterNotice {
+  GroupId group;
+};
+struct MembershipNotice {
+  GroupId group;
+  std::string name;
+  UserId user;
+  std::string decided_by;
+};
+struct JoinNotice {
+  GroupId group;
+  std::string user;
+  std::string message;
+};
+struct FileNotice {
+  ShareKey share;
+};
+struct DeviceNotice {
+  DeviceId device;
+};  // bound to an account or unbound
+using Notice = std::variant<RosterNotice, MembershipNotice, JoinNotice, FileNotice, DeviceNotice>;
+
+// What an account is made of, prepared by the caller because it needs randomness and secrets.
+struct NewAccount {
+  UserId id;
+  Bytes record;
+  Bytes salt;
+  std::uint32_t log_n = 0;
+};
+
+// A piece list that was uploaded, and the metadata that follows from it and the catalogue entry.
+struct CheckedUpload {
+  meta::Metainfo metainfo;
+  std::shared_ptr<const Bytes> piece_list;
+};
+
+// A mutating request with everything its decision depends on beside the registry.
+struct Asked {
+  std::uint64_t session = 0;  // who waits for the answer
+  std::uint64_t frame = 0;    // id of the request's frame
+  trust::PublicKey key;       // of the device that asks
+  DeviceId device;
+  WallTime now;
+  msg::Request request;
+  std::optional<NewAccount> new_account;        // for CreateAccount
+  std::shared_ptr<const CheckedUpload> upload;  // for ShareFile; nothing: there was none
+};
+
+struct Decision {
+  msg::Response answer;
+  std::optional<ChangeSet> change;  // nothing: the answer holds without any
+  std::vector<Notice> notices;
+};
+
+msg::Response error_response(const Error& error);
+
+class Registry {
+ public:
+  explicit Registry(const TrackerId& tracker) : tracker_(tracker) {}
+
+  void load(Snapshot snapshot);
+  // Carries out a change set that decide() made from the present state and that is durable.
+  void apply(const ChangeSet& change);
+  // Takes the store's state of one scope, after a conflict.
+  void replace(ScopeState state);
+
+  // --- lookups; pointers are valid until the next apply() or replace()
+  const TrackerId& tracker() const { return tracker_; }
+  const Account* account(std::string_view name) const;
+  const Account* account(const UserId& user) const;
+  const Account* account_of(const DeviceId& device) const;  // bound and not disabled
+  const Group* group(std::string_view name) const;
+  const Group* group(const GroupId& id) const;
+  const std::set<std::string>& groups_of(const UserId& user) const;  // member or applicant
+  std::size_t accounts() const { return accounts_.size(); }
+  std::size_t groups() const { return groups_.size(); }
+  std::size_t shares() const { return shares_; }
+  trust::Roster roster(const Group& group) const;
+
+  // --- mutating requests
+  // The scope that a request changes, or the refusal when that does not exist.
+  Result<Scope> scope_of(const Asked& asked) const;
+  Decision decide(const Asked& asked) const;
+  bool is_repeated(const Asked& asked) const;  // decide() will give a remembered answer
+  // What can be said about a ShareFile before its piece list is checked, which is work.
+  Status may_share(const Asked& asked) const;
+
+  // --- reading requests of a logged-in user
+  Result<msg::GroupRow> show_group(const Account& asker, const msg::ShowGroup& request) const;
+  msg::GroupPage list_groups(const Account& asker, const msg::ListGroups& request) const;
+  Result<msg::JoinRequestPage> list_requests(const Account& asker,
+                                             const msg::ListJoinRequests& request) const;
+  Result<msg::MemberPage> list_members(const Account& asker, const msg::ListMembers& request,
+                                       const Presence& presence) const;
+  Result<msg::FilePage> list_files(const Account& asker, const msg::ListFiles& request,
+                                   const Presence& presence) const;
+  Result<msg::FileDetail> show_file(const Account& asker, const msg::ShowFile& request,
+                                    const Presence& presence) const;
+  msg::FileRow file_row(const Group& group, const Share& share, const Presence* presence) const;
+  // A share by its key, for members: piece lists and peers.
+  Result<const Share*> member_share(const Account& asker, const std::string& group_id,
+                                    const std::string& info_hash) const;
+
+ private:
+  using Key = std::pair<DeviceId, IdempotencyKey>;
+
+  Result<Decision> decide_create_account(const Asked& asked) const;
+  Result<Decision> decide_login(const Asked& asked) const;
+  Result<Decision> decide_logout(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_create_group(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_join(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_leave(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_requests(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_share(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_body(const Asked& asked) const;
+
+  Result<Device> new_binding(const Account& account, const Asked& asked) const;
+  Decision bound_to(const Account& account, const Asked& asked, ChangeSet change) const;
+
+  Result<const Group*> visible_group(const Account& asker, std::string_view name) const;
+  Result<const Group*> member_group(const Account& asker, std::string_view name) const;
+  Result<const Group*> admin_group(const Account& asker, std::string_view name) const;
+  Result<trust::CatalogueEntry> open_entry(const Account& asker, const Asked& asked) const;
+  ChangeSet change_of(const Group& group) const;
+  msg::GroupRow group_row(const Account& asker, const Group& group) const;
+  void add_requests(const Group& group, const std::string& after, msg::JoinRequestPage& page) const;
+  const std::string& name_of(const UserId& user) const;
+
+  Group* find_group(const GroupId& id);
+  void carry_out(const PutAccount& change);
+  void carry_out(const PutDevice& change);
+  void carry_out(const DropDevice& change);
+  void carry_out(const PutGroup& change);
+  void carry_out(const EndGroup& change);
+  void carry_out(const PutMember& change);
+  void carry_out(const DropMember& change);
+  void carry_out(const PutRequest& change);
+  void carry_out(const DropRequest& change);
+  void carry_out(const PutShare& change);
+  void add_group(Group group);
+  void drop_group(const GroupId& id);
+  void note_role(const Group& group, const UserId& user);
+  void remember(const Remembered& remembered);
+
+  TrackerId tracker_;
+  std::map<UserId, Account> accounts_;
+  std::map<std::string, UserId, std::less<>> account_names_;
+  std::map<DeviceId, Device> devices_;
+  std::map<UserId, std::set<DeviceId>> devices_of_;
+  std::map<GroupId, Group> groups_;
+  std::map<std::string, GroupId, std::less<>> group_names_;
+  std::set<GroupId> ended_;
+  std::map<UserId, std::set<std::string>> groups_of_;
+  std::map<UserId, std::size_t> shares_of_;
+  std::size_t shares_ = 0;
+  std::map<Key, std::string> answers_;
+  std::deque<Key> answer_order_;  // oldest first
+};
+
+}  // namespace p2p::tracker

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Piece lists on their way in, of one session. Pure. All sessions together hold at most
+// limits::kUploadBytesTotal; one that is taken out counts until it is freed.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "daemon/base/bytes.h"
+#include "daemon/base/result.h"
+
+namespace p2p::tracker {
+
+// Bytes held by all sessions. Lists are freed on any thread.
+using UploadBudget = std::shared_ptr<std::atomic<std::size_t>>;
+
+class Uploads {
+ public:
+  explicit Uploads(UploadBudget budget) : budget_(std::move(budget)) {}
+
+  // Chunks come in order; offset 0 begins anew.
+  Status put(const std::string& id, std::uint64_t offset, ByteSpan chunk);
+  // Null when there is none.
+  std::shared_ptr<const Bytes> take(const std::string& id);
+
+ private:
+  struct Held;
+  UploadBudget budget_;
+  std::map<std::string, std::shared_ptr<Held>> uploads_;
+};
+
+}  // namespace p2p::tracker
