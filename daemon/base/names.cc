@@ -76,7 +76,8 @@ Status check_file_name(std::string_view name) {
     const auto c = next_code_point(rest);
     if (!c) return refuse("it is not valid UTF-8");
     if (*c == '/') return refuse("it contains '/'");
-    if (is_hazardous(*c)) return refuse("it contains a control, bidirectional, zero-width or separator character");
+    if (is_hazardous(*c))
+      return refuse("it contains a control, bidirectional, zero-width or separator character");
   }
   utf8proc_uint8_t* composed = nullptr;
   const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(name.data()),

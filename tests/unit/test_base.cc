@@ -110,7 +110,8 @@ TEST(rates_and_durations_read_as_people_write_them) {
   EXPECT_EQ(*parse_rate("1000"), 1000u);
   EXPECT_EQ(*parse_rate("0"), 0u);
   EXPECT_EQ(*parse_rate("unlimited"), 0u);
-  for (const auto* bad : {"", "x", "-1", "1T", "1 M", "20MiBs", "1e30G", "nan", "inf", "0.0001"}) EXPECT(!parse_rate(bad));
+  for (const auto* bad : {"", "x", "-1", "1T", "1 M", "20MiBs", "1e30G", "nan", "inf", "0.0001"})
+    EXPECT(!parse_rate(bad));
 
   EXPECT(*parse_duration("30s") == Duration(30s));
   EXPECT(*parse_duration("5m") == Duration(5min));
@@ -123,7 +124,8 @@ TEST(host_and_port_are_split_at_the_right_colon) {
   EXPECT(*parse_host_port("localhost:7733") == (HostPort{"localhost", 7733}));
   EXPECT(*parse_host_port("[::1]:0") == (HostPort{"::1", 0}));
   EXPECT_EQ((HostPort{"::1", 7}).text(), "[::1]:7");
-  for (const auto* bad : {"", ":1", "a", "a:", "a:65536", "a:-1", "::1:5", "[::1:5", "a b:1", "a/b:1", "a:1x"})
+  for (const auto* bad : {"", ":1", "a", "a:", "a:65536", "a:-1", "::1:5", "[::1:5", "a b:1", "a/b:1",
+                         "a:1x"})
     EXPECT(!parse_host_port(bad));
 }
 
