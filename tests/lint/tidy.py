@@ -71,7 +71,7 @@ def check_text(verdict, path, text):
         if path.endswith(SOURCE_SUFFIXES) and len(line) > LINE_MAX:
             verdict.complain(path, number, f'{len(line)} columns, {LINE_MAX} are allowed')
         if UNFINISHED.search(line):
-            verdict.complain(path, number, 'unfinished work is an issue or a limit in the README, not a comment')
+            verdict.complain(path, number, 'unfinished work is a limit in the README, not a comment')
     if path.endswith(('.h', '.cc', '.proto')) and not lines[0].startswith('// SPDX-License-Identifier: MIT'):
         verdict.complain(path, 1, 'the first line is not the SPDX line')
     if is_script(path, text) and not any(line == '# SPDX-License-Identifier: MIT' for line in lines[:2]):
