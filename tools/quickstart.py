@@ -283,8 +283,8 @@ class Show:
                 silent_since = time.monotonic()
             if time.monotonic() - silent_since > 60:
                 causes = ', '.join(f'{m.name} {r["state"]} {r["cause"]}' for m, r in rows.items())
-                raise Trouble(f'nothing has moved for a minute: {causes}', 'the daemons\' last words are above',
-                              self.daemons)
+                raise Trouble(f'nothing has moved for a minute: {causes}',
+                              'the daemons\' last words are above', self.daemons)
             time.sleep(0.2)
 
     @staticmethod

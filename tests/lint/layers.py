@@ -76,7 +76,7 @@ def check_include(verdict, path, number, quote, header):
         if not is_under(header, [here] + MAY_INCLUDE[here]):
             verdict.complain(path, number, f'{here} may not include "{header}"')
         if is_under(path, REGISTRY) and not is_under(header, [
-                'daemon/base', 'daemon/trust', 'daemon/meta', 'daemon/tracker']):
+                'daemon/base', 'daemon/trust', 'daemon/meta', 'daemon/tracker', 'proto']):
             verdict.complain(path, number, f'the registry is pure and may not include "{header}"')
     else:
         if quote == '"':

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""Two members who download at once give each other what the other lacks: one copy leaves the publisher."""
+import time
+
+from harness import MIB, World, expect, sha1_of, test
+
+
+def exchange(size, rate, seconds_max):
+    with World() as world:
+        alice, bob, carol = world.group('lab', 'alice', 'bob', 'carol')
+        path = world.big_file('film.bin', size)
+        alice.ok('file', 'share', path, 'lab', '--wait')
+        alice.ok('limits', 'set', '--upload', f'{rate // MIB}MiB')
+
+        begin = time.monotonic()
+        ids = {peer: peer.ok('download', 'start', 'lab/film.bin')['id'] for peer in (bob, carol)}
+        rows = {peer: peer.wait_for(download, seconds=seconds_max * 3) for peer, download in ids.items()}
+        seconds = time.monotonic() - begin
+
+        for peer, other in ((bob, 'carol'), (carol, 'bob')):
+            row = rows[peer]
+            got = {source['user']: source['bytes'] for source in row['sources']}
+            print(f'{peer.name}: {row["seconds"]:.2f} s, {got}, duplicate {row["duplicate"]:.0f}')
+            expect(got.get(other, 0) >= size / 3, f'{peer.name} has less than a third from {other}: {got}')
+            expect(row['seconds'] < seconds_max,
+                   f'{peer.name} took {row["seconds"]} s, not under {seconds_max}')
+            expect(sha1_of(row['path']) == sha1_of(path), f'{peer.name} has other content')
+        print(f'both complete after {seconds:.2f} s; one upload takes {size / rate:.2f} s')
+
+
+@test(timeout=120, alone=True)
+def each_of_two_members_gets_a_third_from_the_other():
+    exchange(32 * MIB, 8 * MIB, seconds_max=1.8 * 4)
+
+
+@test(tags=['release'], timeout=300, alone=True)
+def half_a_gigabyte_at_20_mib_takes_hardly_longer_than_one_upload():
+    exchange(512 * MIB, 20 * MIB, seconds_max=1.4 * 25.6)
