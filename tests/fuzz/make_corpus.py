@@ -51,7 +51,8 @@ FRAMES = {
     "an-id": b"\x03" + frame(b"\x08\x2a"),
     "an-id-and-a-body": b"\x04" + frame(b"\x08\x01" + nested(2, nested(1, b"text"))),
     "every-body": b"\x05" + b"".join(frame(b"\x08\x07" + nested(field, b"")) for field in range(2, 40)),
-    "body-with-bytes": b"\x06" + b"".join(frame(nested(field, nested(1, b"\x01" * 32))) for field in range(2, 12)),
+    "body-with-bytes": b"\x06" + b"".join(frame(nested(field, nested(1, b"\x01" * 32)))
+                                          for field in range(2, 12)),
     "truncated": b"\x07" + u32(100) + b"\x08",
     "length-at-limit": b"\x08" + u32(4096) + nested(99, b"\x00" * 4092)[:4096],
     "length-over-limit": b"\x09" + u32(4097) + b"\x00" * 16,
@@ -85,7 +86,8 @@ BENCODE = {
     "depth-17": b"l" * 17 + b"e" * 17,
     "open-lists": b"l" * 5000,
     "dictionaries-in-dictionaries": b"d1:a" * 15 + b"de" + b"e" * 15,
-    "extension-handshake": b"d1:md11:ut_metadatai3e6:ut_pexi1ee13:metadata_sizei31235e4:reqqi250e1:v9:p2p 0.1.0e",
+    "extension-handshake": b"d1:md11:ut_metadatai3e6:ut_pexi1ee13:metadata_sizei31235e"
+                           b"4:reqqi250e1:v9:p2p 0.1.0e",
     "client-not-printable": b"d1:v12:\x1b[2J\xff\x00\xe2\x80\xaeabce",
     "client-cut": b"d1:v200:" + b"\xe2\x80\xae" * 66 + b"xxe",
     "ids-out-of-range": b"d1:md1:ai0e1:bi256e1:ci-1e1:d0:1:ei9ee4:reqqi4294967296ee",
@@ -126,7 +128,8 @@ MESSAGES = {
 
 
 def hello(grant: bytes, version: int = 1, magic: bytes = b"p2ph") -> bytes:
-    return frame(magic + struct.pack(">H", version) + b"\x01" * 32 + b"\x02" * 32 + struct.pack(">H", len(grant)) + grant)
+    return frame(magic + struct.pack(">H", version) + b"\x01" * 32 + b"\x02" * 32 +
+                 struct.pack(">H", len(grant)) + grant)
 
 
 def handshake(reserved: bytes, protocol: bytes = b"\x13BitTorrent protocol") -> bytes:
