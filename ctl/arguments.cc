@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "ctl/arguments.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 #include <filesystem>
+#include <fmt/format.h>
 #include <numeric>
 
 #include "ctl/table.h"

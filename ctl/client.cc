@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "ctl/client.h"
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <poll.h>
@@ -9,13 +16,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <csignal>
-#include <cstdlib>
-#include <cstring>
-#include <ctime>
 
 #include "daemon/base/limits.h"
 
@@ -182,10 +182,8 @@ Status Client::send(const pb::control::Frame& frame) {
   Status status;
   for (std::size_t sent = 0; sent < bytes.size() && status;) {
     const auto count = ::send(socket_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-    if (count >= 0)
-      sent += static_cast<std::size_t>(count);
-    else if (errno != EINTR)
-      status = fail(system_error(errno, "cannot send to the daemon"));
+    if (count >= 0) sent += static_cast<std::size_t>(count);
+    else if (errno != EINTR) status = fail(system_error(errno, "cannot send to the daemon"));
   }
   // It may carry the proof of a password.
   OPENSSL_cleanse(bytes.data(), bytes.size());

@@ -5,12 +5,12 @@
 
 #include "ctl/command_line.h"
 
-#include <fmt/format.h>
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <array>
+#include <fmt/format.h>
 
 #include "ctl/table.h"
 #include "daemon/base/units.h"
@@ -192,12 +192,9 @@ constexpr std::array kCommands{
 
 const char* help_group(Place place) {
   switch (place) {
-    case Place::Listed:
-      return "Commands";
-    case Place::Shortcut:
-      return "Shortcuts";
-    case Place::Hidden:
-      return "";  // CLI11 shows no such group
+    case Place::Listed: return "Commands";
+    case Place::Shortcut: return "Shortcuts";
+    case Place::Hidden: return "";  // CLI11 shows no such group
   }
   return "";
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // download start, list, show, wait, and the original system's words for them.
-#include <fmt/format.h>
 #include <chrono>
 #include <cmath>
+#include <fmt/format.h>
 
 #include "ctl/commands.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // file share, list, show.
-#include <fmt/format.h>
 #include <filesystem>
+#include <fmt/format.h>
 
 #include "ctl/commands.h"
 

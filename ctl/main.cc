@@ -37,10 +37,8 @@ int run(int count, const char* const* words) {
   Session session(globals,
                   Output(look_at_terminal(globals.color), {.json = globals.json, .quiet = globals.quiet}));
   Status status;
-  if (invocation->text.empty())
-    status = invocation->command(session, invocation->arguments);
-  else
-    std::fputs(invocation->text.c_str(), stdout);
+  if (invocation->text.empty()) status = invocation->command(session, invocation->arguments);
+  else std::fputs(invocation->text.c_str(), stdout);
   if (status) status = flush_output();
   if (status) return 0;
   return report(session.output(), status.error(),

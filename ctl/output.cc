@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "ctl/output.h"
 
+#include <cstdio>
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
 #include <utf8proc.h>
-#include <cstdio>
 
 #include "daemon/base/names.h"
 
@@ -39,14 +39,10 @@ std::string json_string(std::string_view text) {
     const auto used = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
                                        static_cast<utf8proc_ssize_t>(text.size()), &c);
     const std::size_t bytes = used > 0 ? static_cast<std::size_t>(used) : 1;
-    if (used <= 0)
-      out += "\\ufffd";
-    else if (c == '"' || c == '\\')
-      out += {'\\', static_cast<char>(c)};
-    else if (needs_escape(c))
-      out += json_escape(c);
-    else
-      out += text.substr(0, bytes);
+    if (used <= 0) out += "\\ufffd";
+    else if (c == '"' || c == '\\') out += {'\\', static_cast<char>(c)};
+    else if (needs_escape(c)) out += json_escape(c);
+    else out += text.substr(0, bytes);
     text.remove_prefix(bytes);
   }
   return out + "\"";

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "ctl/password.h"
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <algorithm>
-#include <array>
-#include <cerrno>
 
 #include "daemon/base/limits.h"
 
@@ -55,10 +55,8 @@ Result<Secret> from_file(const std::string& path) {
   Result<Secret> line =
       fail(Code::InvalidArgument, fmt::format("the password file '{}' can be read by others", path),
            "make it yours alone: chmod 600");
-  if (::fstat(file, &attributes) != 0)
-    line = fail(system_error(errno, "cannot look at the password file"));
-  else if ((attributes.st_mode & (S_IRWXG | S_IRWXO)) == 0)
-    line = first_line(file, "the password file");
+  if (::fstat(file, &attributes) != 0) line = fail(system_error(errno, "cannot look at the password file"));
+  else if ((attributes.st_mode & (S_IRWXG | S_IRWXO)) == 0) line = first_line(file, "the password file");
   ::close(file);
   return line;
 }
@@ -101,12 +99,9 @@ void Secret::wipe() {
 Result<Secret> read_password(const PasswordSource& source, std::string_view user) {
   Result<Secret> password = fail(Code::InvalidArgument, "a password is needed and there is nobody to ask",
                                  "pass it with --password-stdin or --password-file FILE");
-  if (source.from_stdin)
-    password = first_line(STDIN_FILENO, "standard input");
-  else if (!source.file.empty())
-    password = from_file(source.file);
-  else if (source.can_ask)
-    password = from_terminal(source, user);
+  if (source.from_stdin) password = first_line(STDIN_FILENO, "standard input");
+  else if (!source.file.empty()) password = from_file(source.file);
+  else if (source.can_ask) password = from_terminal(source, user);
   if (!password) return password;
   if (password->size() == 0) return fail(Code::InvalidArgument, "the password is empty");
   if (source.is_new && password->size() < kPasswordBytesMin)

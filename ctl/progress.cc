@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "ctl/progress.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <fmt/format.h>
 
 #include "ctl/table.h"
 #include "daemon/base/units.h"

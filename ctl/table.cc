@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "ctl/table.h"
 
-#include <utf8proc.h>
 #include <algorithm>
 #include <numeric>
+#include <utf8proc.h>
 
 #include "daemon/base/names.h"
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "ctl/terminal.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string_view>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 namespace p2p::ctl {
 namespace {

@@ -26,7 +26,7 @@ inline std::string_view as_text(ByteSpan bytes) {
 inline std::string to_string(ByteSpan bytes) { return std::string(as_text(bytes)); }
 inline Bytes to_bytes(ByteSpan bytes) { return Bytes(bytes.begin(), bytes.end()); }
 
-std::string to_hex(ByteSpan bytes);                  // lower case
+std::string to_hex(ByteSpan bytes);                   // lower case
 std::optional<Bytes> from_hex(std::string_view hex);  // either case; nothing on any other character
 
 // Memory for payload: owned, movable, not filled with zeros. `size` may be set below the capacity.
@@ -35,7 +35,8 @@ class Buffer {
   Buffer() = default;
   explicit Buffer(std::size_t size)
       : bytes_(size != 0 ? std::make_unique_for_overwrite<std::uint8_t[]>(size) : nullptr),
-        size_(size), capacity_(size) {}
+        size_(size),
+        capacity_(size) {}
 
   std::uint8_t* data() { return bytes_.get(); }
   const std::uint8_t* data() const { return bytes_.get(); }

@@ -45,10 +45,10 @@ using Sha1 = Id<struct Sha1Tag, 20>;
 using Sha256 = Id<struct Sha256Tag, 32>;
 
 using UserId = Id<struct UserTag, 16>;
-using GroupId = Id<struct GroupTag, 32>;        // SHA-256 of the signed creation statement
-using DeviceId = Id<struct DeviceTag, 32>;      // SHA-256 of the device key's SubjectPublicKeyInfo
-using TrackerId = Id<struct TrackerTag, 32>;    // SHA-256 of the root key's SubjectPublicKeyInfo
-using InfoHash = Id<struct InfoHashTag, 32>;    // v2 (BEP 52)
+using GroupId = Id<struct GroupTag, 32>;          // SHA-256 of the signed creation statement
+using DeviceId = Id<struct DeviceTag, 32>;        // SHA-256 of the device key's SubjectPublicKeyInfo
+using TrackerId = Id<struct TrackerTag, 32>;      // SHA-256 of the root key's SubjectPublicKeyInfo
+using InfoHash = Id<struct InfoHashTag, 32>;      // v2 (BEP 52)
 using InfoHashV1 = Id<struct InfoHashV1Tag, 20>;  // v1 (BEP 3)
 using IdempotencyKey = Id<struct IdempotencyTag, 16>;
 using DownloadId = Id<struct DownloadTag, 8>;

@@ -17,20 +17,20 @@ inline constexpr std::size_t kMiB = 1024 * kKiB;
 
 // --- Connections -------------------------------------------------------------------------------
 inline constexpr auto kTlsHandshakeTime = std::chrono::seconds(5);
-inline constexpr auto kHelloTime = std::chrono::seconds(10);       // from accept to an accepted hello
-inline constexpr auto kConnectTime = std::chrono::seconds(10);     // outgoing TCP and TLS
-inline constexpr std::size_t kUnauthenticatedTotal = 512;          // accepted, hello not yet accepted
-inline constexpr auto kIdlePing = std::chrono::seconds(60);        // peer link: keep-alive
+inline constexpr auto kHelloTime = std::chrono::seconds(10);    // from accept to an accepted hello
+inline constexpr auto kConnectTime = std::chrono::seconds(10);  // outgoing TCP and TLS
+inline constexpr std::size_t kUnauthenticatedTotal = 512;       // accepted, hello not yet accepted
+inline constexpr auto kIdlePing = std::chrono::seconds(60);     // peer link: keep-alive
 inline constexpr auto kIdleDrop = std::chrono::seconds(180);
 inline constexpr std::size_t kControlClients = 64;
 inline constexpr std::size_t kControlRequestsPerClient = 32;
 
 // --- Frames ------------------------------------------------------------------------------------
-inline constexpr std::size_t kFirstFrameBytes = 4 * kKiB;          // hello of every conversation
-inline constexpr std::size_t kClientFrameBytes = 256 * kKiB;       // to the tracker once logged in
-inline constexpr std::size_t kServerFrameBytes = 1 * kMiB;         // from the tracker, paged
-inline constexpr std::size_t kControlFrameBytes = 4 * kMiB;        // our own user only
-inline constexpr std::size_t kMetadataChunkBytes = 192 * kKiB;     // one page of a piece list
+inline constexpr std::size_t kFirstFrameBytes = 4 * kKiB;       // hello of every conversation
+inline constexpr std::size_t kClientFrameBytes = 256 * kKiB;    // to the tracker once logged in
+inline constexpr std::size_t kServerFrameBytes = 1 * kMiB;      // from the tracker, paged
+inline constexpr std::size_t kControlFrameBytes = 4 * kMiB;     // our own user only
+inline constexpr std::size_t kMetadataChunkBytes = 192 * kKiB;  // one page of a piece list
 inline constexpr std::size_t kListPageRows = 500;
 inline constexpr int kProtobufDepth = 16;
 
@@ -38,12 +38,12 @@ inline constexpr int kProtobufDepth = 16;
 inline constexpr std::uint32_t kBlockBytes = 16 * 1024;
 inline constexpr std::size_t kBitfieldBytes = 256 * kKiB;
 inline constexpr std::size_t kExtensionBytes = 64 * kKiB;
-inline constexpr std::size_t kRequestsFromPeer = 256;              // then reject (BEP 6)
-inline constexpr std::size_t kRejectsPerMinute = 1024;             // then close
-inline constexpr std::size_t kControlMessagesPerSecond = 200;      // have, interested, choke ...
-inline constexpr std::size_t kControlMessagesBurst = 4096;         // haves of a fast peer come in bursts
-inline constexpr std::size_t kSendBufferBytes = 1 * kMiB;          // queued ciphertext per link
-inline constexpr std::size_t kSendLowWaterBytes = 256 * kKiB;      // disk reads only below it
+inline constexpr std::size_t kRequestsFromPeer = 256;          // then reject (BEP 6)
+inline constexpr std::size_t kRejectsPerMinute = 1024;         // then close
+inline constexpr std::size_t kControlMessagesPerSecond = 200;  // have, interested, choke ...
+inline constexpr std::size_t kControlMessagesBurst = 4096;     // haves of a fast peer come in bursts
+inline constexpr std::size_t kSendBufferBytes = 1 * kMiB;      // queued ciphertext per link
+inline constexpr std::size_t kSendLowWaterBytes = 256 * kKiB;  // disk reads only below it
 inline constexpr std::size_t kClientNameBytes = 64;
 
 // --- Bencode -----------------------------------------------------------------------------------
@@ -59,12 +59,12 @@ inline constexpr std::uint32_t kPieceBytesMax = 16 * 1024 * 1024;
 inline constexpr std::uint32_t kPieces = 1u << 21;
 inline constexpr std::size_t kMetadataBytes = 64 * kMiB;
 inline constexpr std::size_t kNameBytes = 255;
-inline constexpr std::size_t kMessageBytes = 500;                  // join message, group description
+inline constexpr std::size_t kMessageBytes = 500;  // join message, group description
 
 // --- Swarm -------------------------------------------------------------------------------------
 inline constexpr std::size_t kLinksPerShare = 50;
 inline constexpr std::size_t kPeersPerShare = 3000;
-inline constexpr std::size_t kUnverifiedBytes = 48 * kMiB;         // piece buffers, whole daemon
+inline constexpr std::size_t kUnverifiedBytes = 48 * kMiB;  // piece buffers, whole daemon
 inline constexpr std::size_t kDialsPerSecond = 20;
 inline constexpr std::size_t kHalfOpenDials = 16;
 
@@ -74,21 +74,21 @@ inline constexpr double kRequestBurst = 200;
 inline constexpr std::size_t kDevicesPerUser = 16;
 inline constexpr std::size_t kGroupsPerUser = 1000;
 inline constexpr std::size_t kSharesPerUser = 100'000;
-inline constexpr std::size_t kUploadsPerSession = 2;               // metadata uploads in progress
-inline constexpr std::size_t kUploadBytesTotal = 256 * kMiB;       // of all sessions together
-inline constexpr std::size_t kJoinRequestsPerGroup = 1000;         // undecided
-inline constexpr std::size_t kEventBytesPerSession = 8 * kMiB;     // unread by a session, then it ends
-inline constexpr std::size_t kQueuedPerScope = 256;                // mutations waiting on one group
-inline constexpr std::size_t kIdempotencyKeys = 100'000;           // remembered, oldest forgotten
+inline constexpr std::size_t kUploadsPerSession = 2;            // metadata uploads in progress
+inline constexpr std::size_t kUploadBytesTotal = 256 * kMiB;    // of all sessions together
+inline constexpr std::size_t kJoinRequestsPerGroup = 1000;      // undecided
+inline constexpr std::size_t kEventBytesPerSession = 8 * kMiB;  // unread by a session, then it ends
+inline constexpr std::size_t kQueuedPerScope = 256;             // mutations waiting on one group
+inline constexpr std::size_t kIdempotencyKeys = 100'000;        // remembered, oldest forgotten
 inline constexpr std::size_t kAddressesPerDevice = 8;
 
 // --- Grants and time ---------------------------------------------------------------------------
 inline constexpr auto kGrantBackdate = std::chrono::seconds(300);
-inline constexpr auto kGrantGrace = std::chrono::seconds(120);     // a live link after its grant's end
+inline constexpr auto kGrantGrace = std::chrono::seconds(120);  // a live link after its grant's end
 inline constexpr std::size_t kGrantBytes = 512;
 inline constexpr std::size_t kRosterMembers = 20'000;
 
 // --- Shutdown ----------------------------------------------------------------------------------
-inline constexpr auto kStopTime = std::chrono::seconds(4);         // then connections are cut
+inline constexpr auto kStopTime = std::chrono::seconds(4);  // then connections are cut
 
 }  // namespace p2p::limits

@@ -54,8 +54,7 @@ bool is_hazardous(utf8proc_int32_t c) {
     case UTF8PROC_CATEGORY_ZP:  // paragraph separator
     case UTF8PROC_CATEGORY_CN:  // unassigned
       return true;
-    default:
-      return false;
+    default: return false;
   }
 }
 

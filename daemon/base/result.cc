@@ -49,31 +49,21 @@ constexpr std::array kCodes{
 Code code_from_errno(int error_number) {
   switch (error_number) {
     case ENOENT:
-    case ENOTDIR:
-      return Code::NotFound;
+    case ENOTDIR: return Code::NotFound;
     case EACCES:
     case EPERM:
-    case EROFS:
-      return Code::PermissionDenied;
+    case EROFS: return Code::PermissionDenied;
     case ENOSPC:
-    case EDQUOT:
-      return Code::NoSpace;
-    case EEXIST:
-      return Code::Exists;
-    case EADDRINUSE:
-      return Code::AddressInUse;
-    case ETIMEDOUT:
-      return Code::TimedOut;
-    case ECANCELED:
-      return Code::Cancelled;
+    case EDQUOT: return Code::NoSpace;
+    case EEXIST: return Code::Exists;
+    case EADDRINUSE: return Code::AddressInUse;
+    case ETIMEDOUT: return Code::TimedOut;
+    case ECANCELED: return Code::Cancelled;
     case EMFILE:
-    case ENFILE:
-      return Code::Limit;
+    case ENFILE: return Code::Limit;
     case ECONNRESET:
-    case EPIPE:
-      return Code::Closed;
-    default:
-      return Code::Io;
+    case EPIPE: return Code::Closed;
+    default: return Code::Io;
   }
 }
 
@@ -101,7 +91,8 @@ Error Error::in(std::string_view what) const { return Error{code, std::string(wh
 
 Error system_error(int error_number, std::string_view what) {
   return Error{code_from_errno(error_number),
-               std::string(what) + ": " + std::generic_category().message(error_number), {}};
+               std::string(what) + ": " + std::generic_category().message(error_number),
+               {}};
 }
 
 }  // namespace p2p

@@ -42,9 +42,12 @@ Result<std::uint64_t> parse_rate(std::string_view text) {
   double factor = 1;
   if (!unit.empty() && unit != "B") {
     switch (unit[0]) {
-      case 'K': case 'k': factor = 0x1p10; break;
-      case 'M': case 'm': factor = 0x1p20; break;
-      case 'G': case 'g': factor = 0x1p30; break;
+      case 'K':
+      case 'k': factor = 0x1p10; break;
+      case 'M':
+      case 'm': factor = 0x1p20; break;
+      case 'G':
+      case 'g': factor = 0x1p30; break;
       default: return refuse();
     }
     unit.remove_prefix(1);

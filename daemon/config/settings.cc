@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/config/settings.h"
 
-#include <fmt/format.h>
-#include <toml++/toml.h>
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <fmt/format.h>
 #include <fstream>
 #include <iostream>
 #include <map>
 #include <sstream>
+#include <toml++/toml.h>
 
 #include "daemon/base/names.h"
 
@@ -68,8 +68,7 @@ Status read_file(const Program& program, const std::string& path, bool required,
     for (const auto& [key, node] : table) {
       const auto place = place_of(node.source());
       if (find(program, key.str()) == nullptr) return unknown_key(program, place, key.str());
-      if (const auto* text = node.as_string())
-        values[std::string(key.str())] = {text->get(), place};
+      if (const auto* text = node.as_string()) values[std::string(key.str())] = {text->get(), place};
       else if (const auto* number = node.as_integer())
         values[std::string(key.str())] = {std::to_string(number->get()), place};
       else if (const auto* flag = node.as_boolean())

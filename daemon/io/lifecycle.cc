@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/io/lifecycle.h"
 
-#include <systemd/sd-daemon.h>
-#include <uv.h>
 #include <csignal>
 #include <cstdlib>
+#include <systemd/sd-daemon.h>
+#include <uv.h>
 
 #include "daemon/base/check.h"
 #include "daemon/base/log.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/io/loop.h"
 
-#include <uv.h>
 #include <cstdio>
+#include <uv.h>
 
 #include "daemon/base/check.h"
 

@@ -2,10 +2,10 @@
 #include "daemon/io/resolver.h"
 
 #include <arpa/inet.h>
+#include <cstring>
 #include <fmt/format.h>
 #include <netdb.h>
 #include <uv.h>
-#include <cstring>
 
 #include "daemon/base/check.h"
 
@@ -46,8 +46,7 @@ struct Resolver::Request {
     }
     if (addresses.empty())
       self->owner->on_answer_(fail(Code::TrackerUnreachable, fmt::format("'{}' has no address", self->host)));
-    else
-      self->owner->on_answer_(addresses);
+    else self->owner->on_answer_(addresses);
   }
 };
 

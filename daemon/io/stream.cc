@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/io/stream.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
+#include <cstring>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
-#include <algorithm>
-#include <cstring>
 
 #include "daemon/base/check.h"
 #include "daemon/base/limits.h"
@@ -38,10 +38,8 @@ SocketAddress from_sockaddr(const sockaddr_storage& storage) {
   } else if (storage.ss_family == AF_INET6) {
     const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
     const auto* bytes = v6.sin6_addr.s6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-      address.host.assign(bytes + 12, bytes + 16);
-    else
-      address.host.assign(bytes, bytes + 16);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) address.host.assign(bytes + 12, bytes + 16);
+    else address.host.assign(bytes, bytes + 16);
     address.port = ntohs(v6.sin6_port);
   }
   return address;
@@ -76,12 +74,9 @@ Result<SocketAddress> SocketAddress::parse(const HostPort& text) {
   SocketAddress address;
   address.port = text.port;
   std::uint8_t bytes[16];
-  if (::inet_pton(AF_INET, text.host.c_str(), bytes) == 1)
-    address.host.assign(bytes, bytes + 4);
-  else if (::inet_pton(AF_INET6, text.host.c_str(), bytes) == 1)
-    address.host.assign(bytes, bytes + 16);
-  else
-    return fail(Code::InvalidArgument, fmt::format("'{}' is not an IP address", text.host));
+  if (::inet_pton(AF_INET, text.host.c_str(), bytes) == 1) address.host.assign(bytes, bytes + 4);
+  else if (::inet_pton(AF_INET6, text.host.c_str(), bytes) == 1) address.host.assign(bytes, bytes + 16);
+  else return fail(Code::InvalidArgument, fmt::format("'{}' is not an IP address", text.host));
   return address;
 }
 
@@ -173,8 +168,7 @@ struct Stream::Handle {
           if (count > 0 && self->listener != nullptr)
             self->listener->on_bytes(
                 {reinterpret_cast<const std::uint8_t*>(buffer->base), static_cast<std::size_t>(count)});
-          else if (count < 0)
-            self->end(uv_error(static_cast<int>(count), "connection"));
+          else if (count < 0) self->end(uv_error(static_cast<int>(count), "connection"));
         });
   }
 
@@ -360,10 +354,8 @@ struct Acceptor::Handle {
     auto* self = static_cast<Handle*>(server->data);
     if (result < 0 || self->owner == nullptr) return;  // libuv goes on with the next connection
     auto stream = std::make_unique<Stream>(self->owner->loop_);
-    if (self->is_tcp)
-      stream->handle_->init_tcp(AF_UNSPEC);
-    else
-      stream->handle_->init_pipe();
+    if (self->is_tcp) stream->handle_->init_tcp(AF_UNSPEC);
+    else stream->handle_->init_pipe();
     if (uv_accept(server, &stream->handle_->stream) < 0) return;
     // Reading starts when the listener has been set: libuv reads only from the loop.
     stream->handle_->set_open();

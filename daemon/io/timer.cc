@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/io/timer.h"
 
-#include <uv.h>
 #include <algorithm>
+#include <uv.h>
 
 #include "daemon/base/check.h"
 
@@ -37,10 +37,8 @@ void Timer::set(Duration from_now) {
 }
 
 void Timer::set_at(TimePoint when) {
-  if (when == TimePoint::max())
-    cancel();
-  else
-    set(when - loop_.now());
+  if (when == TimePoint::max()) cancel();
+  else set(when - loop_.now());
 }
 
 void Timer::cancel() { uv_timer_stop(&handle_->timer); }

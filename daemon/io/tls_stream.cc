@@ -32,10 +32,8 @@ TlsStream::~TlsStream() { *alive_ = false; }
 void TlsStream::set_listener(Transport::Listener* listener) { listener_ = listener; }
 
 void TlsStream::on_open() {
-  if (auto status = channel_.start(); !status)
-    fail_with(status.error());
-  else
-    flush();
+  if (auto status = channel_.start(); !status) fail_with(status.error());
+  else flush();
 }
 
 void TlsStream::on_bytes(ByteSpan bytes) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/io/work_pool.h"
 
-#include <pthread.h>
 #include <csignal>
+#include <pthread.h>
 
 namespace p2p::io {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/meta/geometry.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 #include <bit>
+#include <fmt/format.h>
 
 #include "daemon/base/check.h"
 #include "daemon/base/limits.h"

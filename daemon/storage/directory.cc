@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/storage/directory.h"
 
+#include <cerrno>
+#include <cstdio>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <cerrno>
-#include <cstdio>
 
 namespace p2p::storage {
 namespace {

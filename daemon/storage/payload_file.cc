@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/storage/payload_file.h"
 
-#include <unistd.h>
 #include <cerrno>
 #include <climits>
+#include <unistd.h>
 
 namespace p2p::storage {
 

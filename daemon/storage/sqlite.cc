@@ -15,27 +15,16 @@ namespace {
 Error sqlite_error(sqlite3* database, int result, std::string_view what) {
   Code code = Code::Io;
   switch (result & 0xff) {
-    case SQLITE_FULL:
-      code = Code::NoSpace;
-      break;
+    case SQLITE_FULL: code = Code::NoSpace; break;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      code = Code::AddressInUse;
-      break;
+    case SQLITE_LOCKED: code = Code::AddressInUse; break;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      code = Code::Corrupt;
-      break;
+    case SQLITE_NOTADB: code = Code::Corrupt; break;
     case SQLITE_READONLY:
     case SQLITE_PERM:
-    case SQLITE_CANTOPEN:
-      code = Code::PermissionDenied;
-      break;
-    case SQLITE_CONSTRAINT:
-      code = Code::Conflict;
-      break;
-    default:
-      break;
+    case SQLITE_CANTOPEN: code = Code::PermissionDenied; break;
+    case SQLITE_CONSTRAINT: code = Code::Conflict; break;
+    default: break;
   }
   return Error{
       code,

@@ -44,10 +44,8 @@ TimePoint next_rotation(const std::vector<Contender>& contenders, Duration inter
   TimePoint next = TimePoint::max();
   for (const auto& contender : contenders) {
     if (!contender.interested) continue;
-    if (contender.unchoked)
-      next = std::min(next, contender.since + interval);
-    else
-      waiting = true;
+    if (contender.unchoked) next = std::min(next, contender.since + interval);
+    else waiting = true;
   }
   return waiting ? next : TimePoint::max();
 }

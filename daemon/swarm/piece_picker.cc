@@ -264,13 +264,10 @@ PiecePicker::Receipt PiecePicker::receive(BlockRef block, SessionId session, con
 
 bool PiecePicker::is_received(BlockRef block) const {
   switch (state(block.piece)) {
-    case State::Missing:
-      return false;
-    case State::Open:
-      return open(block.piece).blocks[block.block.value].source != kNotReceived;
+    case State::Missing: return false;
+    case State::Open: return open(block.piece).blocks[block.block.value].source != kNotReceived;
     case State::Filled:
-    case State::Stored:
-      return true;
+    case State::Stored: return true;
   }
   return false;
 }

@@ -24,18 +24,12 @@ constexpr Duration kLookInterval = 500ms;
 
 std::string_view describe(CloseReason reason) {
   switch (reason) {
-    case CloseReason::MalformedMessage:
-      return "message that this share cannot have";
-    case CloseReason::UnexpectedBitfield:
-      return "bitfield twice or not first";
-    case CloseReason::MessageFlood:
-      return "too many messages";
-    case CloseReason::RequestFlood:
-      return "too many requests";
-    case CloseReason::BadBlock:
-      return "block with a wrong hash";
-    case CloseReason::NothingToExchange:
-      return "both sides are complete";
+    case CloseReason::MalformedMessage: return "message that this share cannot have";
+    case CloseReason::UnexpectedBitfield: return "bitfield twice or not first";
+    case CloseReason::MessageFlood: return "too many messages";
+    case CloseReason::RequestFlood: return "too many requests";
+    case CloseReason::BadBlock: return "block with a wrong hash";
+    case CloseReason::NothingToExchange: return "both sides are complete";
   }
   return "unknown";
 }
@@ -64,12 +58,9 @@ SessionId Swarm::open_session(const DeviceId& device, Abilities abilities, TimeP
 
 void Swarm::send_opening(PeerSession& session) {
   if (session.abilities().fast) {
-    if (have_.all())
-      send(session, wire::HaveAll{});
-    else if (have_.none())
-      send(session, wire::HaveNone{});
-    else
-      send(session, wire::BitfieldMessage{have_.to_wire()});
+    if (have_.all()) send(session, wire::HaveAll{});
+    else if (have_.none()) send(session, wire::HaveNone{});
+    else send(session, wire::BitfieldMessage{have_.to_wire()});
   } else if (!have_.none()) {
     send(session, wire::BitfieldMessage{have_.to_wire()});
   }
@@ -93,10 +84,8 @@ void Swarm::close(PeerSession& session, CloseReason reason, TimePoint now) {
 
 void Swarm::forget(PeerSession& session, TimePoint now) {
   give_back_requests(session, Farewell::Silent);
-  if (session.counts_as_seed)
-    picker_->remove_seed();
-  else
-    picker_->remove_peer(session.pieces());
+  if (session.counts_as_seed) picker_->remove_seed();
+  else picker_->remove_peer(session.pieces());
   sessions_.erase(session.id());
   run_choker(now);
   pump_all(now);
@@ -121,10 +110,8 @@ void Swarm::set_pieces(PeerSession& session, Bitfield pieces, TimePoint now) {
     if (pieces.has(PieceIndex{i}) && !have_.has(PieceIndex{i})) ++session.wanted;
   }
   session.counts_as_seed = pieces.all();
-  if (session.counts_as_seed)
-    picker_->add_seed();
-  else if (!pieces.none())
-    picker_->add_peer(pieces);
+  if (session.counts_as_seed) picker_->add_seed();
+  else if (!pieces.none()) picker_->add_peer(pieces);
   session.set_pieces(std::move(pieces));
   session.barren_generation = 0;
   update_interest(session);

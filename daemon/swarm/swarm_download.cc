@@ -26,10 +26,8 @@ constexpr std::uint64_t kDuplicateFree = 1024 * 1024;
 void Swarm::update_interest(PeerSession& session) {
   const bool interested = fetching_ && session.wanted > 0;
   if (std::exchange(session.interested, interested) == interested) return;
-  if (interested)
-    send(session, wire::Interested{});
-  else
-    send(session, wire::NotInterested{});
+  if (interested) send(session, wire::Interested{});
+  else send(session, wire::NotInterested{});
 }
 
 // --- requests ----------------------------------------------------------------------------------------
@@ -48,8 +46,7 @@ void Swarm::pump(PeerSession& session, TimePoint now) {
     auto block = picker_->pick({session.id(), session.pieces(), open_new, only_unshared});
     if (!block) {
       const bool end_game = picker_->all_requested();
-      if (only_unshared || end_game)
-        look_again_ = true;
+      if (only_unshared || end_game) look_again_ = true;
       else if (picker_->open_pieces() < picker_->open_max())
         session.barren_generation = picker_->generation();
       if (end_game) block = pick_duplicate(session, now);
@@ -155,10 +152,8 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
   const bool asked = session->on_block(*block, span.length, now);
   const bool late = !asked && session->settle_late(*block);
   PiecePicker::Receipt receipt;
-  if (asked || (late && fetching_))
-    receipt = picker_->receive(*block, id, session->device());
-  else if (picker_->is_received(*block))
-    receipt.verdict = BlockVerdict::Duplicate;
+  if (asked || (late && fetching_)) receipt = picker_->receive(*block, id, session->device());
+  else if (picker_->is_received(*block)) receipt.verdict = BlockVerdict::Duplicate;
 
   switch (receipt.verdict) {
     case BlockVerdict::Keep:
@@ -166,12 +161,8 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
       sources_[session->device()] += span.length;
       download_rate_.add(span.length, now);
       break;
-    case BlockVerdict::Duplicate:
-      totals_.duplicate += span.length;
-      break;
-    case BlockVerdict::Unwanted:
-      totals_.wasted += span.length;
-      break;
+    case BlockVerdict::Duplicate: totals_.duplicate += span.length; break;
+    case BlockVerdict::Unwanted: totals_.wasted += span.length; break;
   }
   for (const auto& other_id : receipt.others) {
     auto* other = other_id ? find(*other_id) : nullptr;
@@ -181,10 +172,8 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
     pump(*other, now);
   }
   if (receipt.filled) actions_.push_back(PieceFilled{block->piece});
-  if (!asked && !late && !session->allow_unwanted_block(now))
-    close(*session, CloseReason::MessageFlood, now);
-  else
-    pump(*session, now);
+  if (!asked && !late && !session->allow_unwanted_block(now)) close(*session, CloseReason::MessageFlood, now);
+  else pump(*session, now);
   return receipt.verdict;
 }
 
@@ -194,10 +183,8 @@ void Swarm::on_piece_stored(PieceIndex piece, TimePoint now) {
   picker_->store(piece);
   CHECK(have_.set(piece));
   tell_piece(piece);
-  if (complete())
-    complete_download(now);
-  else
-    pump_all(now);
+  if (complete()) complete_download(now);
+  else pump_all(now);
 }
 
 void Swarm::tell_piece(PieceIndex piece) {
@@ -231,10 +218,8 @@ void Swarm::on_piece_failed(PieceIndex piece, const std::vector<BlockIndex>& bad
   for (const auto block : bad_blocks) guilty.insert(picker_->source({piece, block}));
   const auto& contributors = picker_->contributors(piece);
   if (guilty.empty() && contributors.size() == 1) guilty.insert(contributors.front());
-  if (guilty.empty())
-    picker_->fail(piece);
-  else
-    picker_->lose(piece);
+  if (guilty.empty()) picker_->fail(piece);
+  else picker_->lose(piece);
 
   std::vector<SessionId> closing;
   for (const auto& [id, session] : sessions_) {

@@ -24,17 +24,13 @@ void Swarm::on_message(SessionId id, const wire::Message& message, TimePoint now
                                    std::is_same_v<Kind, wire::Piece> || std::is_same_v<Kind, wire::Suggest> ||
                                    std::is_same_v<Kind, wire::AllowedFast> ||
                                    std::is_same_v<Kind, wire::Unknown>;
-          if constexpr (ignored)
-            return std::nullopt;
-          else
-            return receive(*session, one, now);
+          if constexpr (ignored) return std::nullopt;
+          else return receive(*session, one, now);
         },
         message);
   }
-  if (verdict)
-    close(*session, *verdict, now);
-  else
-    close_if_both_complete(*session, now);
+  if (verdict) close(*session, *verdict, now);
+  else close_if_both_complete(*session, now);
 }
 
 Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Choke&, TimePoint now) {
@@ -98,16 +94,12 @@ Swarm::Verdict Swarm::receive(PeerSession&, const wire::HaveNone&, TimePoint) { 
 Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Request& message, TimePoint now) {
   const bool servable = session.unchoked && have_.has(message.block.piece);
   switch (session.enqueue(message.block, servable, now)) {
-    case PeerSession::Enqueued::First:
-      actions_.push_back(UploadReady{session.id()});
-      break;
-    case PeerSession::Enqueued::Behind:
-      break;
+    case PeerSession::Enqueued::First: actions_.push_back(UploadReady{session.id()}); break;
+    case PeerSession::Enqueued::Behind: break;
     case PeerSession::Enqueued::Refused:
       if (session.abilities().fast) send(session, wire::Reject{message.block});
       break;
-    case PeerSession::Enqueued::Flood:
-      return CloseReason::RequestFlood;
+    case PeerSession::Enqueued::Flood: return CloseReason::RequestFlood;
   }
   return std::nullopt;
 }
@@ -127,10 +119,8 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Reject& message,
   }
   picker_->release(*block, session.id());
   // While it does not choke us the only reason is that it has not got the piece.
-  if (!session.choking_us)
-    remove_piece(session, block->piece);
-  else if (session.outstanding() == 0)
-    picker_->disown(session.id());
+  if (!session.choking_us) remove_piece(session, block->piece);
+  else if (session.outstanding() == 0) picker_->disown(session.id());
   pump_all(now);
   return std::nullopt;
 }

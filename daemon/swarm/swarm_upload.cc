@@ -44,10 +44,8 @@ void Swarm::run_choker(TimePoint now) {
     if (unchoke == session->unchoked) continue;
     session->choker_since = now;
     session->unchoked = unchoke;
-    if (unchoke)
-      send(*session, wire::Unchoke{});
-    else
-      choke(*session);
+    if (unchoke) send(*session, wire::Unchoke{});
+    else choke(*session);
   }
 }
 

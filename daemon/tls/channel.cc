@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/tls/channel.h"
 
+#include <algorithm>
+#include <cstring>
 #include <fmt/format.h>
+#include <limits>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <algorithm>
-#include <cstring>
-#include <limits>
 
 #include "daemon/base/check.h"
 
@@ -67,10 +67,8 @@ Channel::Channel(const Context& context, Side side) : ssl_(SSL_new(context.raw()
   CHECK(bio != nullptr);
   BIO_set_data(bio, this);
   SSL_set_bio(ssl_.get(), bio, bio);
-  if (side == Side::Client)
-    SSL_set_connect_state(ssl_.get());
-  else
-    SSL_set_accept_state(ssl_.get());
+  if (side == Side::Client) SSL_set_connect_state(ssl_.get());
+  else SSL_set_accept_state(ssl_.get());
 }
 
 Channel::~Channel() = default;

@@ -68,10 +68,8 @@ void DialBack::start_next() {
     const auto address = target.address;
     auto probe = std::make_unique<Probe>(*this, std::move(target));
     const auto status = probe->start();
-    if (status)
-      running_[device] = std::move(probe);
-    else
-      listener_.on_probed(device, address, status);
+    if (status) running_[device] = std::move(probe);
+    else listener_.on_probed(device, address, status);
   }
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/tracker/keys.h"
 
+#include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <cerrno>
-#include <filesystem>
 
 namespace p2p::tracker {
 namespace {

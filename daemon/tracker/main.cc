@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // p2p-trackerd: settings, the loop, the server, and what the exit status says.
+#include <cstdio>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <cstdio>
 
 #include "daemon/base/names.h"
 #include "daemon/tracker/server.h"
@@ -46,10 +46,8 @@ class Program {
   void reload() {
     Options options;
     const auto outcome = load_options(argc_, argv_, options);
-    if (outcome)
-      server_->reconfigure(options);
-    else
-      log::error("settings not read again", {{"reason", outcome.error().message}});
+    if (outcome) server_->reconfigure(options);
+    else log::error("settings not read again", {{"reason", outcome.error().message}});
   }
 
   int argc_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/tracker/options.h"
 
-#include <fmt/format.h>
 #include <charconv>
+#include <fmt/format.h>
 
 namespace p2p::tracker {
 namespace {
@@ -117,12 +117,9 @@ std::vector<config::Setting> settings(Options& options) {
 
 std::string_view registration_name(Registration registration) {
   switch (registration) {
-    case Registration::Open:
-      return "open";
-    case Registration::Invite:
-      return "invite";
-    case Registration::Closed:
-      return "closed";
+    case Registration::Open: return "open";
+    case Registration::Invite: return "invite";
+    case Registration::Closed: return "closed";
   }
   return "";
 }

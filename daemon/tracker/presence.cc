@@ -87,10 +87,8 @@ Presence::Counts Presence::counts(const ShareKey& share) const {
   const auto found = shares_.find(share);
   if (found == shares_.end()) return counts;
   for (const auto& [device, activity] : found->second) {
-    if (activity == Activity::Seeding)
-      ++counts.seeders;
-    else
-      ++counts.leechers;
+    if (activity == Activity::Seeding) ++counts.seeders;
+    else ++counts.leechers;
   }
   return counts;
 }

@@ -108,10 +108,8 @@ Result<Scope> Registry::scope_of(const Asked& asked) const {
     return Scope{Scope::Kind::Group, *folded};
   };
   switch (request.body_case()) {
-    case msg::Request::kCreateAccount:
-      return account_scope(request.create_account().user());
-    case msg::Request::kLogin:
-      return account_scope(request.login().user());
+    case msg::Request::kCreateAccount: return account_scope(request.create_account().user());
+    case msg::Request::kLogin: return account_scope(request.login().user());
     case msg::Request::kLogout: {
       const auto* asker = account_of(asked.device);
       if (asker == nullptr) return login_required();
@@ -122,16 +120,11 @@ Result<Scope> Registry::scope_of(const Asked& asked) const {
       if (!creation) return fail(creation.error());
       return group_scope(creation->name);
     }
-    case msg::Request::kJoinGroup:
-      return group_scope(request.join_group().group());
-    case msg::Request::kLeaveGroup:
-      return group_scope(request.leave_group().group());
-    case msg::Request::kDecideJoinRequests:
-      return group_scope(request.decide_join_requests().group());
-    case msg::Request::kShareFile:
-      return group_scope(request.share_file().group());
-    default:
-      return fail(Code::Unsupported, "the tracker does not know this request");
+    case msg::Request::kJoinGroup: return group_scope(request.join_group().group());
+    case msg::Request::kLeaveGroup: return group_scope(request.leave_group().group());
+    case msg::Request::kDecideJoinRequests: return group_scope(request.decide_join_requests().group());
+    case msg::Request::kShareFile: return group_scope(request.share_file().group());
+    default: return fail(Code::Unsupported, "the tracker does not know this request");
   }
 }
 
@@ -142,20 +135,13 @@ Result<Decision> Registry::decide_body(const Asked& asked) const {
   const auto* asker = account_of(asked.device);
   if (asker == nullptr) return login_required();
   switch (request.body_case()) {
-    case msg::Request::kLogout:
-      return decide_logout(*asker, asked);
-    case msg::Request::kCreateGroup:
-      return decide_create_group(*asker, asked);
-    case msg::Request::kJoinGroup:
-      return decide_join(*asker, asked);
-    case msg::Request::kLeaveGroup:
-      return decide_leave(*asker, asked);
-    case msg::Request::kDecideJoinRequests:
-      return decide_requests(*asker, asked);
-    case msg::Request::kShareFile:
-      return decide_share(*asker, asked);
-    default:
-      return fail(Code::Unsupported, "the tracker does not know this request");
+    case msg::Request::kLogout: return decide_logout(*asker, asked);
+    case msg::Request::kCreateGroup: return decide_create_group(*asker, asked);
+    case msg::Request::kJoinGroup: return decide_join(*asker, asked);
+    case msg::Request::kLeaveGroup: return decide_leave(*asker, asked);
+    case msg::Request::kDecideJoinRequests: return decide_requests(*asker, asked);
+    case msg::Request::kShareFile: return decide_share(*asker, asked);
+    default: return fail(Code::Unsupported, "the tracker does not know this request");
   }
 }
 
@@ -333,10 +319,8 @@ void Registry::drop_group(const GroupId& id) {
 }
 
 void Registry::note_role(const Group& group, const UserId& user) {
-  if (group.role_of(user) == Role::None)
-    groups_of_[user].erase(group.head.name);
-  else
-    groups_of_[user].insert(group.head.name);
+  if (group.role_of(user) == Role::None) groups_of_[user].erase(group.head.name);
+  else groups_of_[user].insert(group.head.name);
 }
 
 void Registry::remember(const Remembered& remembered) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Making, listing, joining and leaving groups.
-#include <fmt/format.h>
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "daemon/base/check.h"
 #include "daemon/base/limits.h"

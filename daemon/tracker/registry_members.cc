@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Who is in a group, who asked, and the admins' decisions.
-#include <fmt/format.h>
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "daemon/base/limits.h"
 #include "daemon/base/names.h"

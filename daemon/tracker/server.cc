@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/tracker/server.h"
 
-#include <unistd.h>
 #include <array>
+#include <unistd.h>
 
 #include "daemon/base/log.h"
 #include "daemon/trust/address.h"

@@ -40,10 +40,8 @@ bool is_mutating(const msg::Request& request) {
     case msg::Request::kJoinGroup:
     case msg::Request::kLeaveGroup:
     case msg::Request::kDecideJoinRequests:
-    case msg::Request::kShareFile:
-      return true;
-    default:
-      return false;
+    case msg::Request::kShareFile: return true;
+    default: return false;
   }
 }
 
@@ -131,10 +129,8 @@ void Service::on_request(Session& session, std::uint64_t frame, const msg::Reque
   }
   if (request.body_case() == msg::Request::kReadMetadata) {
     const auto* asker = registry_.account_of(session.device());
-    if (asker == nullptr || !session.is_logged_in())
-      answer(session, frame, login_required());
-    else
-      read_metadata(session, frame, *asker, request.read_metadata());
+    if (asker == nullptr || !session.is_logged_in()) answer(session, frame, login_required());
+    else read_metadata(session, frame, *asker, request.read_metadata());
     return;
   }
   answer(session, frame, answer_now(session, request));
@@ -142,26 +138,18 @@ void Service::on_request(Session& session, std::uint64_t frame, const msg::Reque
 
 Service::Answer Service::answer_now(Session& session, const msg::Request& request) {
   switch (request.body_case()) {
-    case msg::Request::kAttach:
-      return attach(session, request.attach());
-    case msg::Request::kPasswordParameters:
-      return password_parameters(request.password_parameters());
-    case msg::Request::BODY_NOT_SET:
-      return fail(Code::Unsupported, "the tracker does not know this request");
-    default:
-      break;
+    case msg::Request::kAttach: return attach(session, request.attach());
+    case msg::Request::kPasswordParameters: return password_parameters(request.password_parameters());
+    case msg::Request::BODY_NOT_SET: return fail(Code::Unsupported, "the tracker does not know this request");
+    default: break;
   }
   const auto* asker = registry_.account_of(session.device());
   if (asker == nullptr || !session.is_logged_in()) return login_required();
   switch (request.body_case()) {
-    case msg::Request::kHeartbeat:
-      return heartbeat(session);
-    case msg::Request::kRenewGrants:
-      return renew_grants(session, *asker);
-    case msg::Request::kAnnounce:
-      return announce(session, *asker, request.announce());
-    case msg::Request::kGetPeers:
-      return get_peers(session, *asker, request.get_peers());
+    case msg::Request::kHeartbeat: return heartbeat(session);
+    case msg::Request::kRenewGrants: return renew_grants(session, *asker);
+    case msg::Request::kAnnounce: return announce(session, *asker, request.announce());
+    case msg::Request::kGetPeers: return get_peers(session, *asker, request.get_peers());
     case msg::Request::kPutMetadata: {
       const auto& put = request.put_metadata();
       if (const auto status = session.uploads().put(put.upload_id(), put.offset(), as_bytes(put.data()));
@@ -171,8 +159,7 @@ Service::Answer Service::answer_now(Session& session, const msg::Request& reques
       response.mutable_done();
       return response;
     }
-    default:
-      return answer_reading(*asker, request);
+    default: return answer_reading(*asker, request);
   }
 }
 
@@ -200,8 +187,7 @@ Service::Answer Service::answer_reading(const Account& asker, const msg::Request
       return put(registry_.list_files(asker, request.list_files(), presence_), response.mutable_files());
     case msg::Request::kShowFile:
       return put(registry_.show_file(asker, request.show_file(), presence_), response.mutable_file_detail());
-    default:
-      return fail(Code::Unsupported, "the tracker does not know this request");
+    default: return fail(Code::Unsupported, "the tracker does not know this request");
   }
 }
 

@@ -21,20 +21,13 @@ void Service::mutate(Session& session, std::uint64_t frame, const msg::Request& 
   const bool enters =
       request.body_case() == msg::Request::kCreateAccount || request.body_case() == msg::Request::kLogin;
   Status allowed;
-  if (!enters && !session.is_logged_in())
-    allowed = login_required();
-  else if (registry_.is_repeated(asked))
-    allowed = Status{};  // costs nothing and changes nothing
-  else if (request.body_case() == msg::Request::kCreateAccount)
-    allowed = prepare_account(session, asked);
-  else if (request.body_case() == msg::Request::kLogin)
-    allowed = check_login(session, asked);
-  if (!allowed)
-    answer(session, frame, fail(allowed.error()));
-  else if (request.body_case() == msg::Request::kShareFile)
-    share(session, std::move(asked));
-  else
-    mutations_.submit(std::move(asked));
+  if (!enters && !session.is_logged_in()) allowed = login_required();
+  else if (registry_.is_repeated(asked)) allowed = Status{};  // costs nothing and changes nothing
+  else if (request.body_case() == msg::Request::kCreateAccount) allowed = prepare_account(session, asked);
+  else if (request.body_case() == msg::Request::kLogin) allowed = check_login(session, asked);
+  if (!allowed) answer(session, frame, fail(allowed.error()));
+  else if (request.body_case() == msg::Request::kShareFile) share(session, std::move(asked));
+  else mutations_.submit(std::move(asked));
 }
 
 Status Service::prepare_account(Session& session, Asked& asked) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/tracker/session.h"
 
-#include <fmt/format.h>
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "daemon/base/limits.h"
 #include "daemon/base/log.h"

@@ -71,10 +71,8 @@ void Sessions::make_room(const std::string& source) {
 
 void Sessions::set_logged_in(Session& session, bool logged_in) {
   session.set_logged_in(logged_in);
-  if (logged_in)
-    strangers_.erase(session.number());
-  else
-    strangers_[session.number()] = &session;
+  if (logged_in) strangers_.erase(session.number());
+  else strangers_[session.number()] = &session;
 }
 
 void Sessions::on_session_open(Session& session) {

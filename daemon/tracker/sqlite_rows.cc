@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/tracker/sqlite_rows.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 #include <array>
+#include <fmt/format.h>
 
 #include "daemon/base/limits.h"
 #include "daemon/meta/geometry.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/trust/keys.h"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
@@ -10,7 +11,6 @@
 #include <openssl/rand.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <cerrno>
 
 #include "daemon/base/check.h"
 #include "daemon/base/digest.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/trust/statements.h"
 
-#include <fmt/format.h>
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "daemon/base/digest.h"
 #include "daemon/base/limits.h"

@@ -140,20 +140,13 @@ class Parser {
 
 std::string_view describe(BencodeError error) {
   switch (error) {
-    case BencodeError::Truncated:
-      return "the bencoded text ends early";
-    case BencodeError::Malformed:
-      return "not bencoded";
-    case BencodeError::BadInteger:
-      return "a bencoded number is not canonical or too large";
-    case BencodeError::BadKeys:
-      return "the keys of a bencoded dictionary are not sorted and unique strings";
-    case BencodeError::TooDeep:
-      return "the bencoded text is nested too deeply";
-    case BencodeError::TooMany:
-      return "the bencoded text has too many values";
-    case BencodeError::Trailing:
-      return "bytes follow the bencoded value";
+    case BencodeError::Truncated: return "the bencoded text ends early";
+    case BencodeError::Malformed: return "not bencoded";
+    case BencodeError::BadInteger: return "a bencoded number is not canonical or too large";
+    case BencodeError::BadKeys: return "the keys of a bencoded dictionary are not sorted and unique strings";
+    case BencodeError::TooDeep: return "the bencoded text is nested too deeply";
+    case BencodeError::TooMany: return "the bencoded text has too many values";
+    case BencodeError::Trailing: return "bytes follow the bencoded value";
   }
   return "unknown";
 }

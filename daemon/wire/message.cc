@@ -49,22 +49,16 @@ Lengths lengths_of(std::uint8_t id) {
     case MessageId::Interested:
     case MessageId::NotInterested:
     case MessageId::HaveAll:
-    case MessageId::HaveNone:
-      return {1, 1};
+    case MessageId::HaveNone: return {1, 1};
     case MessageId::Have:
     case MessageId::Suggest:
-    case MessageId::AllowedFast:
-      return {1 + 4, 1 + 4};
+    case MessageId::AllowedFast: return {1 + 4, 1 + 4};
     case MessageId::Request:
     case MessageId::Cancel:
-    case MessageId::Reject:
-      return {1 + kBlockSpanBytes, 1 + kBlockSpanBytes};
-    case MessageId::Bitfield:
-      return {1 + 1, 1 + limits::kBitfieldBytes};
-    case MessageId::Piece:
-      return {1 + kPieceHeadBytes + 1, 1 + kPieceHeadBytes + kPiecePayloadBytes};
-    case MessageId::Extended:
-      return {1 + 1, 1 + 1 + limits::kExtensionBytes};
+    case MessageId::Reject: return {1 + kBlockSpanBytes, 1 + kBlockSpanBytes};
+    case MessageId::Bitfield: return {1 + 1, 1 + limits::kBitfieldBytes};
+    case MessageId::Piece: return {1 + kPieceHeadBytes + 1, 1 + kPieceHeadBytes + kPiecePayloadBytes};
+    case MessageId::Extended: return {1 + 1, 1 + 1 + limits::kExtensionBytes};
   }
   return {1, kUnknownBytes};
 }
@@ -107,34 +101,20 @@ Message parse(ByteSpan message) {
   ByteReader reader(message.subspan(kPrefixBytes));
   const std::uint8_t id = reader.u8();
   switch (static_cast<MessageId>(id)) {
-    case MessageId::Choke:
-      return Choke{};
-    case MessageId::Unchoke:
-      return Unchoke{};
-    case MessageId::Interested:
-      return Interested{};
-    case MessageId::NotInterested:
-      return NotInterested{};
-    case MessageId::Have:
-      return Have{read_piece(reader)};
-    case MessageId::Bitfield:
-      return BitfieldMessage{to_bytes(reader.rest())};
-    case MessageId::Request:
-      return Request{read_block(reader)};
-    case MessageId::Piece:
-      return read_block_data(reader);
-    case MessageId::Cancel:
-      return Cancel{read_block(reader)};
-    case MessageId::Suggest:
-      return Suggest{read_piece(reader)};
-    case MessageId::HaveAll:
-      return HaveAll{};
-    case MessageId::HaveNone:
-      return HaveNone{};
-    case MessageId::Reject:
-      return Reject{read_block(reader)};
-    case MessageId::AllowedFast:
-      return AllowedFast{read_piece(reader)};
+    case MessageId::Choke: return Choke{};
+    case MessageId::Unchoke: return Unchoke{};
+    case MessageId::Interested: return Interested{};
+    case MessageId::NotInterested: return NotInterested{};
+    case MessageId::Have: return Have{read_piece(reader)};
+    case MessageId::Bitfield: return BitfieldMessage{to_bytes(reader.rest())};
+    case MessageId::Request: return Request{read_block(reader)};
+    case MessageId::Piece: return read_block_data(reader);
+    case MessageId::Cancel: return Cancel{read_block(reader)};
+    case MessageId::Suggest: return Suggest{read_piece(reader)};
+    case MessageId::HaveAll: return HaveAll{};
+    case MessageId::HaveNone: return HaveNone{};
+    case MessageId::Reject: return Reject{read_block(reader)};
+    case MessageId::AllowedFast: return AllowedFast{read_piece(reader)};
     case MessageId::Extended: {
       const std::uint8_t extension = reader.u8();
       return Extended{extension, to_bytes(reader.rest())};
@@ -203,10 +183,8 @@ class Encoder {
 
 std::string_view describe(DecodeError error) {
   switch (error) {
-    case DecodeError::TooLong:
-      return "a message is longer than its kind may be";
-    case DecodeError::WrongLength:
-      return "a message has a length that its kind cannot have";
+    case DecodeError::TooLong: return "a message is longer than its kind may be";
+    case DecodeError::WrongLength: return "a message has a length that its kind cannot have";
   }
   return "unknown";
 }

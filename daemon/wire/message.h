@@ -70,9 +70,9 @@ struct Unknown {
   std::uint8_t id = 0;
 };
 
-using Message = std::variant<KeepAlive, Choke, Unchoke, Interested, NotInterested, Have, BitfieldMessage,
-                             Request, Piece, Cancel, HaveAll, HaveNone, Suggest, Reject, AllowedFast,
-                             Extended, Unknown>;
+using Message =
+    std::variant<KeepAlive, Choke, Unchoke, Interested, NotInterested, Have, BitfieldMessage, Request, Piece,
+                 Cancel, HaveAll, HaveNone, Suggest, Reject, AllowedFast, Extended, Unknown>;
 
 // Messages that we ignore may be as long as this, counted by their length prefix.
 inline constexpr std::uint32_t kUnknownBytes = 64 * 1024;

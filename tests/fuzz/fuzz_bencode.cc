@@ -14,12 +14,8 @@ using namespace p2p::wire;
 // Recursive on purpose: the depth is what the reader has let through.
 void write(const BencodeValue& value, BencodeWriter& writer) {
   switch (value.kind()) {
-    case BencodeValue::Kind::Integer:
-      writer.integer(*value.integer());
-      return;
-    case BencodeValue::Kind::String:
-      writer.string(*value.string());
-      return;
+    case BencodeValue::Kind::Integer: writer.integer(*value.integer()); return;
+    case BencodeValue::Kind::String: writer.string(*value.string()); return;
     case BencodeValue::Kind::List:
       writer.begin_list();
       for (auto item = value.first(); item; item = value.after(*item)) write(*item, writer);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Frames of the tracker's conversation: the stream in pieces of any size, and what each frame holds.
 // The first byte seeds the sizes; the rest is the stream.
-#include <google/protobuf/stubs/logging.h>
 #include <algorithm>
+#include <google/protobuf/stubs/logging.h>
 #include <vector>
 
 #include "daemon/base/check.h"

@@ -27,10 +27,8 @@ void check_hello(ByteSpan input) {
     std::size_t used_early = 0;
     const auto early = decode_hello(input.first(length), used_early);
     CHECK(used_early == 0);
-    if (early)
-      CHECK(!*early);
-    else
-      CHECK(!whole && whole.error() == early.error());
+    if (early) CHECK(!*early);
+    else CHECK(!whole && whole.error() == early.error());
   }
 }
 
@@ -42,10 +40,8 @@ void check_handshake(ByteSpan input) {
     std::size_t used_early = 0;
     const auto early = decode_handshake(input.first(length), used_early);
     CHECK(used_early == 0);
-    if (early)
-      CHECK(!*early);
-    else
-      CHECK(!whole);
+    if (early) CHECK(!*early);
+    else CHECK(!whole);
   }
   if (!whole || !*whole) return;
   const auto again = encode_handshake(**whole);

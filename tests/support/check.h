@@ -89,10 +89,10 @@ std::string show(const T& value) {
     const auto actual_value = (actual); \
     const auto expected_value = (expected); \
     if (!(actual_value == expected_value)) \
-      throw ::p2p::test::Failure{fmt::format("{}: {} is not {}", "EXPECT_EQ(" #actual ", " #expected ")", \
-                                             ::p2p::test::show(actual_value), \
-                                             ::p2p::test::show(expected_value)), \
-                                 __FILE__, __LINE__}; \
+      throw ::p2p::test::Failure{ \
+          fmt::format("{}: {} is not {}", "EXPECT_EQ(" #actual ", " #expected ")", \
+                      ::p2p::test::show(actual_value), ::p2p::test::show(expected_value)), \
+          __FILE__, __LINE__}; \
   } while (false)
 
 // The value of a Result that must hold one.

@@ -76,16 +76,11 @@ struct ScriptedSwarm {
   }
   void drain() {
     while (auto action = swarm.next_action()) {
-      if (auto* send = std::get_if<swarm::Send>(&*action))
-        sent.push_back(*send);
-      else if (auto* closed_now = std::get_if<swarm::CloseSession>(&*action))
-        closed.push_back(*closed_now);
-      else if (auto* one = std::get_if<swarm::PieceFilled>(&*action))
-        filled.push_back(one->piece);
-      else if (std::holds_alternative<swarm::UploadReady>(*action))
-        ++ready;
-      else
-        ++completed;
+      if (auto* send = std::get_if<swarm::Send>(&*action)) sent.push_back(*send);
+      else if (auto* closed_now = std::get_if<swarm::CloseSession>(&*action)) closed.push_back(*closed_now);
+      else if (auto* one = std::get_if<swarm::PieceFilled>(&*action)) filled.push_back(one->piece);
+      else if (std::holds_alternative<swarm::UploadReady>(*action)) ++ready;
+      else ++completed;
     }
     swarm.check_invariants();
   }

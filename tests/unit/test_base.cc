@@ -80,16 +80,22 @@ TEST(labels_fold_case_and_keep_to_their_alphabet) {
 }
 
 TEST(file_names_with_spaces_and_other_scripts_pass) {
-  for (const auto* good : {"a", "my film.mkv", "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e.txt",
-                           "caf\xc3\xa9", "-rf", ".hidden", "%n%s", "\xf0\x9f\x98\x80"})
+  for (const auto* good : {"a", "my film.mkv", "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e.txt", "caf\xc3\xa9",
+                           "-rf", ".hidden", "%n%s", "\xf0\x9f\x98\x80"})
     EXPECT_OK(check_file_name(good));
   EXPECT_OK(check_file_name(std::string(255, 'x')));
 }
 
 TEST(hostile_file_names_are_refused) {
   for (const auto* bad : {"", ".", "..", "a/b", "/etc/passwd", "a\nb", "\x1b[2J", "a\x7f", "\xc2\x85",
-                          "\xff\xfe", "a\xcc", "cafe\xcc\x81", "\xe2\x80\xae" "txt.exe", "a\xe2\x80\x8b" "b",
-                          "a\xe2\x80\xa8" "b", "\xed\xa0\x80", "\xc0\xae\xc0\xae"})
+                          "\xff\xfe", "a\xcc", "cafe\xcc\x81",
+                          "\xe2\x80\xae"
+                          "txt.exe",
+                          "a\xe2\x80\x8b"
+                          "b",
+                          "a\xe2\x80\xa8"
+                          "b",
+                          "\xed\xa0\x80", "\xc0\xae\xc0\xae"})
     EXPECT_EQ(check_file_name(bad).error().code, Code::InvalidName);
   EXPECT(!check_file_name(std::string(256, 'x')));
   EXPECT(!check_file_name(std::string_view("a\0b", 3)));
@@ -124,8 +130,8 @@ TEST(host_and_port_are_split_at_the_right_colon) {
   EXPECT(*parse_host_port("localhost:7733") == (HostPort{"localhost", 7733}));
   EXPECT(*parse_host_port("[::1]:0") == (HostPort{"::1", 0}));
   EXPECT_EQ((HostPort{"::1", 7}).text(), "[::1]:7");
-  for (const auto* bad : {"", ":1", "a", "a:", "a:65536", "a:-1", "::1:5", "[::1:5", "a b:1", "a/b:1",
-                         "a:1x"})
+  for (const auto* bad :
+       {"", ":1", "a", "a:", "a:65536", "a:-1", "::1:5", "[::1:5", "a b:1", "a/b:1", "a:1x"})
     EXPECT(!parse_host_port(bad));
 }
 

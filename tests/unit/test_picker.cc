@@ -322,10 +322,8 @@ TEST(random_operations_keep_the_order) {
         default:
           if (asked.empty()) break;
           if (picker.receive(asked[0].first, asked[0].second, device(asked[0].second)).filled) {
-            if (random.below(3) == 0)
-              picker.fail(asked[0].first.piece);
-            else
-              picker.store(asked[0].first.piece);
+            if (random.below(3) == 0) picker.fail(asked[0].first.piece);
+            else picker.store(asked[0].first.piece);
           }
           asked.erase(asked.begin());
       }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The tracker as its clients see it: a whole server and clients over TLS on one loop.
-#include <unistd.h>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <unistd.h>
 
 #include "daemon/base/digest.h"
 #include "daemon/base/limits.h"

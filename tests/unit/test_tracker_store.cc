@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <unistd.h>
 #include <filesystem>
+#include <unistd.h>
 
 #include "daemon/base/limits.h"
 #include "daemon/tracker/mutations.h"
