@@ -6,6 +6,8 @@
 
 namespace p2p::io {
 
+unsigned processors() { return std::thread::hardware_concurrency(); }
+
 WorkPool::WorkPool(Loop& loop, std::string name, unsigned threads)
     : loop_(loop), name_(std::move(name)), alive_(std::make_shared<bool>(true)) {
   // Signals are the loop thread's business.

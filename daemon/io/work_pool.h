@@ -20,6 +20,9 @@
 
 namespace p2p::io {
 
+// Processors that this process may use.
+unsigned processors();
+
 class WorkPool {
  public:
   WorkPool(Loop& loop, std::string name, unsigned threads);

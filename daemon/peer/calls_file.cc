@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+// Requests of the control socket about files and downloads.
+#include <fmt/format.h>
+
+#include "daemon/base/names.h"
+#include "daemon/base/units.h"
+#include "daemon/io/clock.h"
+#include "daemon/peer/node.h"
+
+namespace p2p::peer {
+
+using storage::TransferKind;
+using storage::TransferState;
+
+namespace {
+
+using Kind = TrackerClient::Kind;
+
+void fill(pb::control::File& view, const pb::tracker::FileRow& row) {
+  view.set_group(row.group());
+  view.set_name(row.name());
+  view.set_size(static_cast<double>(row.size()));
+  view.set_sha1(to_hex(as_bytes(row.sha1())));
+  view.set_pieces(row.pieces());
+  view.set_piece_length(row.piece_length());
+  view.set_seeders(row.seeders());
+  view.set_leechers(row.leechers());
+  view.set_shared_by(row.shared_by());
+  view.set_info_hash_v1(to_hex(as_bytes(row.info_hash_v1())));
+  view.set_info_hash_v2(to_hex(as_bytes(row.info_hash())));
+  view.set_since(format_wall_time({row.since()}));
+}
+
+std::optional<ShareKey> key_of(const pb::tracker::FileRow& row) {
+  const auto group = GroupId::from(row.group_id());
+  const auto info_hash = InfoHash::from(row.info_hash());
+  if (!group || !info_hash) return std::nullopt;
+  return ShareKey{*group, *info_hash};
+}
+
+// A share as it is before the tracker has listed it.
+void fill_unlisted(pb::control::File& view, const Transfer& transfer) {
+  view.set_group(transfer.row().group_name);
+  view.set_name(transfer.row().name);
+  view.set_size(static_cast<double>(transfer.row().size));
+  transfer.fill(view);
+}
+
+// Can it be shared at all? On a disk thread.
+Result<storage::FileIdentity> inspect(const std::string& path) {
+  auto split = storage::split_path(path);
+  if (!split) return fail(split.error());
+  auto directory = storage::Directory::open(split->folder);
+  if (!directory) return fail(directory.error());
+  auto file = directory->open_to_read(split->name);
+  if (!file) return fail(file.error());
+  auto identity = storage::identify(*file, path);
+  if (identity && identity->size > limits::kFileBytes)
+    return fail(Code::Limit, path + " is larger than 16 TiB");
+  return identity;
+}
+
+}  // namespace
+
+Transfer* Node::own_share(const std::string& group, const std::string& name) const {
+  for (const auto& [id, transfer] : transfers_.all())
+    if (transfer->row().group_name == group && transfer->row().name == name &&
+        transfer->phase() != Transfer::Phase::Failed &&
+        (transfer->row().kind == TransferKind::Share || transfer->is_complete()))
+      return transfer.get();
+  return nullptr;
+}
+
+void Node::fill_own(pb::control::File& view, const ShareKey& share) const {
+  if (const auto* transfer = transfers_.find(share)) transfer->fill(view);
+}
+
+// --- share -------------------------------------------------------------------------------------------
+
+void Node::call_file_share(const CallPointer& call) {
+  const auto& wanted = call->request().file_share();
+  const auto split = storage::split_path(wanted.path());
+  if (!split) return call->refuse(split.error());
+  const auto name = wanted.name().empty() ? split->name : wanted.name();
+  if (auto status = check_file_name(name); !status) return call->refuse(status.error());
+  // The path first: it needs nobody else. Then membership and the name, at the tracker.
+  scope_.run(
+      disk_, [path = wanted.path()] { return inspect(path); },
+      [this, call, name](const Result<storage::FileIdentity>& found) {
+        if (!found) return call->refuse(found.error().in("cannot share"));
+        const auto size = found->size;
+        pb::tracker::Request request;
+        request.mutable_show_group()->set_group(call->request().file_share().group());
+        ask(call, std::move(request), Kind::Query,
+            [this, call, name, size](const pb::tracker::Response& group) {
+              if (group.group().role() < pb::member)
+                return call->refuse(
+                    Error{Code::NotMember,
+                          fmt::format("you are not a member of '{}'", printable(group.group().group())),
+                          "p2pctl group join " + group.group().group()});
+              if (own_share(group.group().group(), name) == nullptr) {
+                storage::TransferRow row;
+                row.id = trust::random_id<DownloadId>();
+                row.kind = TransferKind::Share;
+                row.group = GroupId::from(group.group().group_id()).value_or(GroupId{});
+                row.group_name = group.group().group();
+                row.name = name;
+                row.size = size;
+                row.path = call->request().file_share().path();
+                row.added = clock_.now(io::boot_now(), io::wall_now()).seconds;
+                return begin_share(call, std::move(row));
+              }
+              auto* same = own_share(group.group().group(), name);
+              if (same->row().size != size)
+                return call->refuse(
+                    Error{Code::Exists,
+                          fmt::format("'{}' is in the group already, with other content", printable(name)),
+                          "share it under another name with --name"});
+              if (call->request().file_share().wait())
+                return wait_for_share(call, same->row().id, same->row().group_name, name);
+              pb::control::Response response;
+              fill_unlisted(*response.mutable_file(), *same);
+              call->answer(response);
+            });
+      });
+}
+
+void Node::begin_share(const CallPointer& call, storage::TransferRow row) {
+  pb::tracker::Request request;
+  request.mutable_show_file()->set_group(row.group_name);
+  request.mutable_show_file()->set_name(row.name);
+  tracker_.request(
+      std::move(request), Kind::Query, call->timeout(),
+      [this, call, row](const Result<pb::tracker::Response>& listed) {
+        if (!listed && listed.error().code != Code::NotFound) return call->refuse(listed.error());
+        if (listed && listed->file_detail().row().size() != row.size)
+          return call->refuse(
+              Error{Code::Exists,
+                    fmt::format("'{}' is in the group already, with other content", printable(row.name)),
+                    "share it under another name with --name"});
+        store_.run(
+            scope_,
+            [row, account = transfers_.account()](storage::StateDb& db) {
+              return db.put_transfer(account, row);
+            },
+            [this, call, row](const Status& stored) {
+              if (!stored) return call->refuse(stored.error());
+              auto& transfer = transfers_.add(row, nullptr);
+              publisher_.begin(row.id);
+              if (call->request().file_share().wait())
+                return wait_for_share(call, row.id, row.group_name, row.name);
+              pb::control::Response response;
+              fill_unlisted(*response.mutable_file(), transfer);
+              call->answer(response);
+            });
+      });
+}
+
+void Node::wait_for_share(const CallPointer& call, const DownloadId& id, const std::string& group,
+                          const std::string& name) {
+  add_wait(call, [this, id, group, name](Call& waiting) {
+    const auto* transfer = transfers_.find(id);
+    if (transfer == nullptr) transfer = own_share(group, name);
+    if (transfer == nullptr) {
+      waiting.refuse(Error{Code::Cancelled, "the share was withdrawn", {}});
+      return true;
+    }
+    if (transfer->phase() == Transfer::Phase::Failed) {
+      waiting.refuse(Error{code_from_name(transfer->error_code()),
+                           fmt::format("cannot share '{}': {}", printable(name), transfer->cause()),
+                           {}});
+      return true;
+    }
+    if (transfer->is_complete() && transfer->is_serving()) {
+      pb::control::Response response;
+      fill_unlisted(*response.mutable_file(), *transfer);
+      auto* file = response.mutable_file();
+      const auto& metainfo = *transfer->metainfo();
+      file->set_sha1(transfer->row().sha1.hex());
+      file->set_pieces(metainfo.geometry().pieces());
+      file->set_piece_length(metainfo.geometry().piece_length());
+      file->set_seeders(1);
+      file->set_shared_by(account_->user);
+      file->set_info_hash_v2(metainfo.info_hash().hex());
+      if (metainfo.info_hash_v1()) file->set_info_hash_v1(metainfo.info_hash_v1()->hex());
+      waiting.answer(response);
+      return true;
+    }
+    pb::control::Progress progress;
+    progress.mutable_hashing()->set_done(
+        static_cast<double>(std::min(transfer->hashed_bytes(), transfer->row().size)));
+    progress.mutable_hashing()->set_size(static_cast<double>(transfer->row().size));
+    waiting.progress(progress);
+    return false;
+  });
+}
+
+// --- catalogue ---------------------------------------------------------------------------------------
+
+void Node::call_file_list(const CallPointer& call, std::shared_ptr<pb::control::Response> rows,
+                          const std::string& cursor) {
+  pb::tracker::Request request;
+  request.mutable_list_files()->set_group(call->request().file_list().group());
+  request.mutable_list_files()->set_cursor(cursor);
+  rows->mutable_files();
+  ask(call, std::move(request), Kind::Query, [this, call, rows](const pb::tracker::Response& answer) {
+    for (const auto& row : answer.files().rows()) {
+      auto* view = rows->mutable_files()->add_files();
+      fill(*view, row);
+      if (const auto key = key_of(row)) fill_own(*view, *key);
+    }
+    if (answer.files().next_cursor().empty()) call->answer(*rows);
+    else call_file_list(call, rows, answer.files().next_cursor());
+  });
+}
+
+void Node::call_file_show(const CallPointer& call) {
+  struct Showing {
+    pb::control::Response response;
+    GroupId group;
+    InfoHash info_hash;
+    std::uint64_t pieces = 0;
+    Bytes sha1s;
+  };
+  struct Pages {
+    // The SHA-1s stand first in the piece list; the rest of it is not needed here.
+    static void next(Node* self, const CallPointer& call, const std::shared_ptr<Showing>& showing) {
+      const auto wanted = showing->pieces * Sha1::kSize;
+      if (showing->sha1s.size() >= wanted) {
+        for (std::uint64_t i = 0; i < showing->pieces; ++i)
+          showing->response.mutable_file()->add_pieces_sha1(
+              to_hex(ByteSpan(showing->sha1s).subspan(i * Sha1::kSize, Sha1::kSize)));
+        call->answer(showing->response);
+        return;
+      }
+      pb::tracker::Request request;
+      request.mutable_read_metadata()->set_group_id(showing->group.raw());
+      request.mutable_read_metadata()->set_info_hash(showing->info_hash.raw());
+      request.mutable_read_metadata()->set_offset(showing->sha1s.size());
+      self->ask(call, std::move(request), Kind::Query,
+                [self, call, showing](const pb::tracker::Response& answer) {
+                  const auto chunk = as_bytes(answer.metadata().data());
+                  if (chunk.empty())
+                    return call->refuse(Error{Code::Integrity, "the tracker's piece list is too short", {}});
+                  showing->sha1s.insert(showing->sha1s.end(), chunk.begin(), chunk.end());
+                  next(self, call, showing);
+                });
+    }
+  };
+  pb::tracker::Request request;
+  request.mutable_show_file()->set_group(call->request().file_show().group());
+  request.mutable_show_file()->set_name(call->request().file_show().name());
+  ask(call, std::move(request), Kind::Query, [this, call](const pb::tracker::Response& answer) {
+    const auto& row = answer.file_detail().row();
+    const auto key = key_of(row);
+    if (!key || row.pieces() > limits::kPieces)
+      return call->refuse(Error{Code::Integrity, "the tracker's answer makes no sense", {}});
+    auto showing = std::make_shared<Showing>();
+    fill(*showing->response.mutable_file(), row);
+    fill_own(*showing->response.mutable_file(), *key);
+    showing->group = key->group;
+    showing->info_hash = key->info_hash;
+    showing->pieces = row.pieces();
+    Pages::next(this, call, showing);
+  });
+}
+
+// --- downloads ---------------------------------------------------------------------------------------
+
+void Node::call_download_start(const CallPointer& call) {
+  fetcher_.start(
+      call->request().download_start(), call->timeout(), [this, call](const Result<DownloadId>& started) {
+        if (!started) return call->refuse(started.error());
+        const auto id = *started;
+        if (!call->request().download_start().wait()) {
+          pb::control::Response response;
+          transfers_.find(id)->fill(*response.mutable_download());
+          return call->answer(response);
+        }
+        add_wait(call, [this, id](Call& waiting) {
+          const auto* transfer = transfers_.find(id);
+          if (transfer == nullptr) {
+            waiting.refuse(Error{Code::Unfinished, "the download is gone", {}});
+            return true;
+          }
+          pb::control::Response response;
+          transfer->fill(*response.mutable_download());
+          const auto state = response.download().state();
+          if (state == pb::control::failed || state == pb::control::paused) {
+            const auto code =
+                transfer->error_code().empty() ? Code::Unfinished : code_from_name(transfer->error_code());
+            waiting.refuse(
+                Error{code, fmt::format("'{}' did not complete: {}", transfer->row().name, transfer->cause()),
+                      "p2pctl download show " + id.hex()});
+            return true;
+          }
+          if (state == pb::control::complete) {
+            waiting.answer(response);
+            return true;
+          }
+          pb::control::Progress progress;
+          *progress.mutable_download() = response.download();
+          waiting.progress(progress);
+          return false;
+        });
+      });
+}
+
+void Node::call_download_list(const CallPointer& call) {
+  pb::control::Response response;
+  response.mutable_downloads();
+  for (const auto& [id, transfer] : transfers_.all())
+    if (transfer->row().kind == TransferKind::Download)
+      transfer->fill(*response.mutable_downloads()->add_downloads());
+  call->answer(response);
+}
+
+void Node::call_download_show(const CallPointer& call) {
+  if (!check_logged_in(call)) return;
+  const auto transfer = transfers_.find_download(call->request().download_show().id());
+  if (!transfer) return call->refuse(transfer.error());
+  pb::control::Response response;
+  (*transfer)->fill(*response.mutable_download());
+  call->answer(response);
+}
+
+void Node::call_download_wait(const CallPointer& call) {
+  if (!check_logged_in(call)) return;
+  std::vector<DownloadId> ids;
+  for (const auto& text : call->request().download_wait().ids()) {
+    const auto transfer = transfers_.find_download(text);
+    if (!transfer) return call->refuse(transfer.error());
+    ids.push_back((*transfer)->row().id);
+  }
+  add_wait(call, [this, ids](Call& waiting) {
+    pb::control::Response response;
+    bool all_complete = true;
+    for (const auto& id : ids) {
+      const auto* transfer = transfers_.find(id);
+      auto* row = response.mutable_downloads()->add_downloads();
+      if (transfer != nullptr) transfer->fill(*row);
+      const auto state = row->state();
+      if (transfer == nullptr || state == pb::control::failed || state == pb::control::paused) {
+        waiting.refuse(Error{Code::Unfinished,
+                             fmt::format("download {} cannot complete: {}", id.hex(), row->cause()),
+                             "p2pctl download show " + id.hex()});
+        return true;
+      }
+      if (state == pb::control::complete) continue;
+      all_complete = false;
+      pb::control::Progress progress;
+      *progress.mutable_download() = *row;
+      waiting.progress(progress);
+    }
+    if (all_complete) waiting.answer(response);
+    return all_complete;
+  });
+}
+
+}  // namespace p2p::peer

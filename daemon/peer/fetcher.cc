@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/peer/fetcher.h"
+
+#include <fmt/format.h>
+
+#include "daemon/base/names.h"
+#include "daemon/io/clock.h"
+
+namespace p2p::peer {
+
+using storage::TransferRow;
+using storage::TransferState;
+
+struct Fetcher::Order {
+  pb::control::DownloadStart wanted;
+  Duration timeout{};
+  Done done;
+  TransferRow row;
+  std::string target;  // as the user named it, or the download folder
+  std::uint64_t list_bytes = 0;
+  Bytes piece_list;
+  Status status = {};
+};
+
+namespace {
+
+constexpr int kRenameTries = 10'000;
+
+// "film.mkv" becomes "film (2).mkv".
+std::string numbered(const std::string& name, int number) {
+  const auto dot = name.rfind('.');
+  const auto stem = dot == std::string::npos || dot == 0 ? name : name.substr(0, dot);
+  return fmt::format("{} ({}){}", stem, number, name.substr(stem.size()));
+}
+
+// On a disk thread: settles where the file goes and that it can go there.
+Status settle_target(const std::string& target, pb::control::OnExist on_exist, TransferRow& row) {
+  auto name = row.name;
+  std::string folder = target;
+  auto directory = storage::Directory::open(target);
+  const bool must_be_folder = !target.empty() && target.back() == '/';
+  if (!directory) {
+    if (must_be_folder || (directory.error().code != Code::NotFound && directory.error().code != Code::Io))
+      return fail(directory.error());
+    auto split = storage::split_path(target);
+    if (!split) return fail(split.error());
+    folder = split->folder;
+    name = split->name;
+    directory = storage::Directory::open(folder);
+    if (!directory) return fail(directory.error());
+  }
+  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+  if (name.size() > limits::kNameBytes)
+    return fail(Code::InvalidName, "the file name is longer than 255 bytes");
+  if (!directory->is_writable())
+    return fail(Code::PermissionDenied, folder + ": you may not write there", "name another folder with -o");
+  if (directory->exists(name)) {
+    if (on_exist == pb::control::OnExist::fail)
+      return fail(Code::Exists, directory->path_of(name) + " exists already",
+                  "--on-exist rename or overwrite, or another -o");
+    if (on_exist == pb::control::rename) {
+      int number = 2;
+      while (number < kRenameTries && directory->exists(numbered(name, number))) ++number;
+      name = numbered(name, number);
+    }
+  }
+  row.overwrite = on_exist == pb::control::overwrite;
+  row.path = (folder == "/" ? "" : folder) + "/" + name;
+  row.part_name = fmt::format(".p2p-{}.part", row.id.hex());
+  return {};
+}
+
+Status make_part_file(const TransferRow& row) {
+  auto split = storage::split_path(row.path);
+  if (!split) return fail(split.error());
+  auto directory = storage::Directory::open(split->folder);
+  if (!directory) return fail(directory.error());
+  if (auto file = directory->create(row.part_name); !file) return fail(file.error());
+  return {};
+}
+
+}  // namespace
+
+void Fetcher::start(const pb::control::DownloadStart& wanted, Duration timeout, Done done) {
+  auto order = std::make_shared<Order>();
+  order->wanted = wanted;
+  order->timeout = timeout;
+  order->done = std::move(done);
+  pb::tracker::Request request;
+  request.mutable_show_file()->set_group(wanted.group());
+  request.mutable_show_file()->set_name(wanted.name());
+  around_.tracker.request(std::move(request), TrackerClient::Kind::Query, timeout,
+                          [this, order](Result<pb::tracker::Response> response) {
+                            if (!response) order->done(fail(response.error()));
+                            else if (!response->has_file_detail())
+                              order->done(fail(Code::Internal, "the tracker gave no file"));
+                            else on_detail(order, response->file_detail());
+                          });
+}
+
+void Fetcher::on_detail(const std::shared_ptr<Order>& order, const pb::tracker::FileDetail& detail) {
+  auto entry = trust::CatalogueEntry::open(as_bytes(detail.entry()));
+  const auto group = GroupId::from(detail.row().group_id());
+  if (!entry || !group || entry->group != *group || entry->name != order->wanted.name() ||
+      !around_.tracker.target() || entry->tracker != around_.tracker.target()->tracker) {
+    order->done(fail(Code::Integrity, "the catalogue entry is not what its publisher signed",
+                     "tell the publisher; do not trust this share"));
+    return;
+  }
+  auto geometry = meta::Geometry::make(entry->size, entry->piece_length);
+  if (!geometry) {
+    order->done(fail(geometry.error()));
+    return;
+  }
+  if (auto status = check_new({*group, entry->info_hash}); !status) {
+    order->done(fail(status.error()));
+    return;
+  }
+  auto& row = order->row;
+  row.id = trust::random_id<DownloadId>();
+  row.kind = storage::TransferKind::Download;
+  row.state = TransferState::Downloading;
+  row.group = *group;
+  row.group_name = detail.row().group();
+  row.name = entry->name;
+  row.info_hash = entry->info_hash;
+  row.size = entry->size;
+  row.piece_length = entry->piece_length;
+  row.sha1 = entry->sha1;
+  row.entry = to_bytes(as_bytes(detail.entry()));
+  row.added = around_.clock.now(io::boot_now(), io::wall_now()).seconds;
+  order->list_bytes = meta::piece_list_bytes(geometry->pieces());
+  order->target = order->wanted.output().empty() ? around_.options.download_dir : order->wanted.output();
+  scope_.run(
+      around_.disk,
+      [order]() -> Status { return settle_target(order->target, order->wanted.on_exist(), order->row); },
+      [this, order](const Status& status) { on_target(order, status); });
+}
+
+// A device takes part in a share once.
+Status Fetcher::check_new(const ShareKey& share) const {
+  const auto* same = around_.transfers.find(share);
+  if (same == nullptr) return {};
+  if (same->is_complete())
+    return fail(Code::Exists, "this device has it already: " + same->row().path, "copy it from there");
+  const auto id = same->row().id.hex();
+  return fail(Code::Exists, fmt::format("download {} fetches it already", id), "p2pctl download show " + id);
+}
+
+void Fetcher::on_target(const std::shared_ptr<Order>& order, const Status& status) {
+  if (!status) order->done(fail(status.error()));
+  else if (order->list_bytes > limits::kMetadataBytes)
+    order->done(fail(Code::Limit, "its piece list is over the limit"));
+  else read_piece_list(order);
+}
+
+void Fetcher::read_piece_list(const std::shared_ptr<Order>& order) {
+  if (order->piece_list.size() == order->list_bytes) {
+    on_piece_list(order);
+    return;
+  }
+  pb::tracker::Request request;
+  request.mutable_read_metadata()->set_group_id(order->row.group.raw());
+  request.mutable_read_metadata()->set_info_hash(order->row.info_hash.raw());
+  request.mutable_read_metadata()->set_offset(order->piece_list.size());
+  around_.tracker.request(
+      std::move(request), TrackerClient::Kind::Query, order->timeout,
+      [this, order](Result<pb::tracker::Response> response) {
+        if (!response) {
+          order->done(fail(response.error()));
+          return;
+        }
+        const auto chunk = as_bytes(response->metadata().data());
+        if (chunk.empty() || chunk.size() > order->list_bytes - order->piece_list.size()) {
+          order->done(fail(Code::Integrity, "the tracker's piece list has another length than the share"));
+          return;
+        }
+        order->piece_list.insert(order->piece_list.end(), chunk.begin(), chunk.end());
+        read_piece_list(order);
+      });
+}
+
+void Fetcher::on_piece_list(const std::shared_ptr<Order>& order) {
+  auto& row = order->row;
+  auto metainfo = meta::Metainfo::from_piece_list(row.name, row.size, row.piece_length, order->piece_list);
+  if (!metainfo || metainfo->info_hash() != row.info_hash) {
+    order->done(fail(Code::Integrity, "the piece list does not fit what the publisher signed",
+                     "tell the publisher; do not trust this share"));
+    return;
+  }
+  auto shared = std::make_shared<const meta::Metainfo>(std::move(*metainfo));
+  if (auto status = check_new({row.group, row.info_hash}); !status) {
+    order->done(fail(status.error()));
+    return;
+  }
+  scope_.run(
+      around_.disk, [row]() -> Status { return make_part_file(row); },
+      [this, order, shared](const Status& made) {
+        if (!made) {
+          order->done(fail(made.error()));
+          return;
+        }
+        around_.store.run(
+            scope_,
+            [order, account = around_.transfers.account()](storage::StateDb& db) -> Status {
+              if (auto status = db.put_transfer(account, order->row); !status) return status;
+              return db.put_piece_list(order->row.id, order->piece_list);
+            },
+            [this, order, shared](const Status& stored) {
+              if (!stored) {
+                order->done(fail(stored.error()));
+                return;
+              }
+              around_.transfers.add(order->row, shared);
+              order->done(order->row.id);
+            });
+      });
+}
+
+}  // namespace p2p::peer

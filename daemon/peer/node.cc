@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/peer/node.h"
+
+#include <fmt/format.h>
+
+#include "daemon/base/log.h"
+#include "daemon/base/names.h"
+#include "daemon/io/clock.h"
+#include "daemon/peer/tracker_probe.h"
+
+namespace p2p::peer {
+namespace {
+
+constexpr unsigned kDiskThreads = 4;
+constexpr auto kWaitPoll = std::chrono::milliseconds(250);
+constexpr auto kGrantRenewMin = std::chrono::seconds(1);
+
+std::uint64_t random_seed() {
+  const auto id = trust::random_id<DownloadId>();
+  return ByteReader(id.bytes).u64();
+}
+
+std::optional<io::SocketAddress> specific(const io::SocketAddress& listen) {
+  if (listen.is_unspecified()) return std::nullopt;
+  return listen;
+}
+
+}  // namespace
+
+Node::Node(io::Loop& loop, Options options, trust::KeyPair identity, storage::StateDb db,
+           storage::State state)
+    : loop_(loop),
+      options_(std::move(options)),
+      identity_(std::move(identity)),
+      self_{trust::fingerprint(identity_.public_key()).bytes},
+      random_(random_seed()),
+      tracker_context_(identity_, tls::kTrackerProtocol),
+      peer_context_(identity_, tls::kPeerProtocol),
+      store_(loop, std::move(db)),
+      disk_(loop, "p2pd-disk", kDiskThreads),
+      hash_(loop, "p2pd-hash", std::max(1u, io::processors())),
+      tracker_(loop, tracker_context_, self_, specific(options_.listen), random_, *this),
+      transfers_({loop, disk_, hash_, store_, random_, memberships_, tracker_, clock_, peer_context_,
+                  options_, self_},
+                 bind<&Node::on_changed>(this)),
+      publisher_({loop, hash_, store_, tracker_, transfers_, identity_, clock_}),
+      fetcher_({store_, disk_, tracker_, transfers_, clock_, options_}),
+      control_(loop, *this),
+      wait_timer_(loop, bind<&Node::poll_waits>(this)),
+      grant_timer_(loop, bind<&Node::renew_grants>(this)) {
+  transfers_.set_limits(options_.upload.value_or(state.upload_limit),
+                        options_.download.value_or(state.download_limit));
+  if (state.account) {
+    account_ = state.account;
+    account_->logged_in = false;
+    if (state.account->logged_in) adopt(std::move(state));
+  }
+}
+
+Node::~Node() { transfers_.unload(); }
+
+Result<io::SocketAddress> Node::start() {
+  auto address = transfers_.listen();
+  if (!address) return address;
+  if (auto status = control_.listen(options_.control_path); !status) return fail(status.error());
+  if (is_logged_in()) {
+    const auto target = trust::TrackerAddress::parse(account_->tracker);
+    if (target) tracker_.set_target(*target);
+  }
+  return address;
+}
+
+void Node::stop(std::function<void()> done) {
+  control_.close();
+  waits_.clear();
+  wait_timer_.cancel();
+  grant_timer_.cancel();
+  probe_.reset();
+  tracker_.set_target(std::nullopt);
+  transfers_.stop(std::move(done));
+}
+
+// Makes the stored account the one in use.
+void Node::adopt(storage::State state) {
+  account_ = std::move(state.account);
+  clock_.set_floor({account_->highest_time});
+  memberships_.clear();
+  if (const auto target = trust::TrackerAddress::parse(account_->tracker))
+    if (auto keys = trust::KeySet::open(account_->key_set, target->tracker))
+      memberships_.set_key_set(std::move(*keys));
+  memberships_.load(state.memberships);
+  publisher_.set_user(account_->user_id);
+  transfers_.load(account_->id, std::move(state.transfers));
+  publisher_.resume();
+}
+
+void Node::leave_account() {
+  publisher_.clear();
+  transfers_.unload();
+  memberships_.clear();
+  grant_timer_.cancel();
+  if (account_) {
+    account_->logged_in = false;
+    store_.run(
+        scope_, [id = account_->id](storage::StateDb& db) { return db.leave(id); }, [](const Status&) {});
+  }
+}
+
+// --- the tracker -------------------------------------------------------------------------------------
+
+void Node::on_tracker_hello(const TrackerSession::Hello& hello) {
+  clock_.set(hello.now, io::boot_now());
+  memberships_.set_key_set(hello.keys);
+  pending_key_set_ = hello.key_set_bytes;
+  if (!is_logged_in()) return;
+  account_->highest_time = hello.now.seconds;
+  store_.run(
+      scope_,
+      [id = account_->id, keys = hello.key_set_bytes, now = hello.now](storage::StateDb& db) {
+        return db.put_tracker_facts(id, keys, now.seconds);
+      },
+      [](const Status&) {});
+}
+
+pb::tracker::Attach Node::make_tracker_attach() {
+  pb::tracker::Attach attach;
+  attach.set_listen_port(transfers_.listening().port);
+  for (const auto& [id, membership] : memberships_.all()) {
+    auto* position = attach.add_positions();
+    position->set_group_id(id.raw());
+    position->set_epoch(membership.roster ? membership.roster->epoch : 0);
+  }
+  return attach;
+}
+
+void Node::on_tracker_attached(const pb::tracker::Attached& attached) {
+  log::info("tracker attached", {{"account", attached.known() ? attached.account().user() : "-"}});
+  if (attached.known() && is_logged_in() && attached.account().user_id() == account_->user_id.raw()) {
+    take_memberships(attached.memberships());
+    transfers_.on_attached();
+    publisher_.resume();
+  } else if (is_logged_in()) {
+    log::warn("the tracker no longer knows this device; log in again");
+    leave_account();
+  }
+  on_changed();
+}
+
+void Node::on_tracker_lost(const Error&) { on_changed(); }
+
+void Node::take_memberships(const pb::tracker::Memberships& memberships) {
+  for (const auto& row : memberships.rows()) take_membership(row);
+  renew_grants();
+}
+
+void Node::take_membership(const pb::tracker::Membership& message) {
+  const auto group = GroupId::from(message.group_id());
+  const auto name = group_name(message.group());
+  if (!group || !is_logged_in()) return;
+  const auto role = static_cast<trust::Role>(message.role());
+  if (role == trust::Role::None) {
+    memberships_.remove(*group);
+    transfers_.on_membership_lost(*group);
+    store_.run(
+        scope_, [id = account_->id, g = *group](storage::StateDb& db) { return db.remove_membership(id, g); },
+        [](const Status&) {});
+    return;
+  }
+  if (!name) return;
+  if (auto status =
+          memberships_.update(*group, *name, role, as_bytes(message.grant()), as_bytes(message.roster()));
+      !status) {
+    log::error("a membership statement is refused", {{"group", *name}, {"cause", status.error().message}});
+    return;
+  }
+  transfers_.on_roster_changed(*group);
+  if (!trust::is_member(role)) return;
+  store_.run(
+      scope_,
+      [id = account_->id, row = memberships_.row_of(*group)](storage::StateDb& db) {
+        return db.put_membership(id, row);
+      },
+      [](const Status& status) {
+        if (!status) log::error("cannot store a membership", {{"cause", status.error().message}});
+      });
+}
+
+void Node::take_roster(const GroupId& group, ByteSpan roster) {
+  const auto changed = memberships_.update_roster(group, roster);
+  if (!changed) {
+    log::error("a roster is refused", {{"group", group.hex()}, {"cause", changed.error().message}});
+    return;
+  }
+  if (!*changed || !is_logged_in()) return;
+  transfers_.on_roster_changed(group);
+  store_.run(
+      scope_,
+      [id = account_->id, row = memberships_.row_of(group)](storage::StateDb& db) {
+        return db.put_membership(id, row);
+      },
+      [](const Status&) {});
+}
+
+void Node::on_tracker_event(const pb::tracker::Event& event) {
+  if (event.has_membership()) {
+    take_membership(event.membership());
+  } else if (event.has_roster()) {
+    if (const auto group = GroupId::from(event.roster().group_id()))
+      take_roster(*group, as_bytes(event.roster().roster()));
+  } else if (event.has_peers()) {
+    transfers_.on_peers(event.peers());
+  } else if (event.has_join_requested()) {
+    log::info("join requested",
+              {{"group", event.join_requested().group()}, {"user", event.join_requested().user()}});
+  } else if (event.has_reachability()) {
+    const auto& result = event.reachability();
+    unreachable_ =
+        result.reachable() ? "" : printable(fmt::format("{}: {}", result.address(), result.cause()), 300);
+    if (!unreachable_.empty()) log::warn("others cannot connect to this device", {{"cause", unreachable_}});
+  }
+  on_changed();
+}
+
+// At half the life of the grant that ends first.
+void Node::renew_grants() {
+  if (!is_logged_in()) return;
+  const auto now = clock_.now(io::boot_now(), io::wall_now());
+  auto first = std::chrono::seconds::max();
+  for (const auto& [id, membership] : memberships_.all())
+    if (membership.grant) {
+      const auto begin = membership.grant->not_before.seconds + limits::kGrantBackdate.count();
+      const auto half = begin + (membership.grant->not_after.seconds - begin) / 2;
+      first = std::min(first, std::chrono::seconds(half - now.seconds));
+    }
+  if (first == std::chrono::seconds::max()) return;
+  if (first.count() > 0) {
+    grant_timer_.set(first);
+    return;
+  }
+  grant_timer_.set(kGrantRenewMin);
+  if (!tracker_.is_attached() || renewing_) return;
+  renewing_ = true;
+  pb::tracker::Request request;
+  request.mutable_renew_grants();
+  tracker_.request(std::move(request), TrackerClient::Kind::Query, 10s,
+                   [this](Result<pb::tracker::Response> response) {
+                     renewing_ = false;
+                     if (response && response->has_memberships()) take_memberships(response->memberships());
+                   });
+}
+
+// --- waiting commands --------------------------------------------------------------------------------
+
+void Node::on_changed() {
+  if (!waits_.empty()) wait_timer_.set(Duration(0));
+}
+
+void Node::add_wait(const CallPointer& call, std::function<bool(Call&)> poll) {
+  if (poll(*call)) return;
+  waits_.push_back({call, loop_.now(), std::move(poll)});
+  if (!wait_timer_.is_set()) wait_timer_.set(kWaitPoll);
+}
+
+void Node::poll_waits() {
+  for (auto wait = waits_.begin(); wait != waits_.end();)
+    wait = !wait->call->is_open() || wait->poll(*wait->call) ? waits_.erase(wait) : std::next(wait);
+  if (!waits_.empty()) wait_timer_.set(kWaitPoll);
+}
+
+}  // namespace p2p::peer

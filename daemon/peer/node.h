@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// Everything in a p2pd process, in construction order, and the requests of its user.
+//
+// Account states: nobody (no tracker is contacted) → entering (a tracker session exists, the device may
+// not be bound yet) → logged in. Leaving stops sharing in the same turn of the loop, with or without the
+// tracker; logging in again finds every share and download where it was.
+#pragma once
+
+#include <functional>
+#include <list>
+#include <memory>
+
+#include "daemon/peer/control_server.h"
+#include "daemon/peer/fetcher.h"
+#include "daemon/peer/publisher.h"
+#include "daemon/peer/transfers.h"
+
+namespace p2p::peer {
+
+class TrackerProbe;
+
+class Node final : private TrackerClient::Listener, private ControlServer::Listener {
+ public:
+  // `state` was loaded from `db`.
+  Node(io::Loop& loop, Options options, trust::KeyPair identity, storage::StateDb db, storage::State state);
+  ~Node();
+
+  // Opens the port and the control socket and takes up the work where it was left.
+  Result<io::SocketAddress> start();
+  // `done` when everything is closed and on disk.
+  void stop(std::function<void()> done);
+
+ private:
+  using Reply = std::function<void(const pb::tracker::Response&)>;
+  // Polled when something changed, and now and then for progress: true when the call was answered.
+  struct Wait {
+    CallPointer call;
+    TimePoint since;
+    std::function<bool(Call&)> poll;
+  };
+
+  // node.cc
+  void on_tracker_hello(const TrackerSession::Hello& hello) override;
+  pb::tracker::Attach make_tracker_attach() override;
+  void on_tracker_attached(const pb::tracker::Attached& attached) override;
+  void on_tracker_event(const pb::tracker::Event& event) override;
+  void on_tracker_lost(const Error& reason) override;
+  void take_memberships(const pb::tracker::Memberships& memberships);
+  void take_membership(const pb::tracker::Membership& membership);
+  void take_roster(const GroupId& group, ByteSpan roster);
+  void adopt(storage::State state);
+  void leave_account();
+  void on_changed();
+  void poll_waits();
+  void renew_grants();
+  bool is_logged_in() const { return account_ && account_->logged_in; }
+
+  // calls_account.cc
+  void on_call(CallPointer call) override;
+  void dispatch(const CallPointer& call);
+  void call_account_parameters(const CallPointer& call);
+  void call_account_enter(const CallPointer& call);
+  void enter_account(const CallPointer& call, const pb::tracker::Account& account);
+  void call_account_logout(const CallPointer& call);
+  void call_whoami(const CallPointer& call);
+  void call_status(const CallPointer& call);
+  void call_limits(const CallPointer& call);
+  pb::control::Account account_view() const;
+  // Sends to the tracker; errors are answered here, success is the continuation's.
+  void ask(const CallPointer& call, pb::tracker::Request request, TrackerClient::Kind kind, Reply then);
+  bool check_logged_in(const CallPointer& call);
+
+  // calls_group.cc
+  void call_group_create(const CallPointer& call);
+  void call_group_list(const CallPointer& call, std::shared_ptr<pb::control::Response> rows,
+                       const std::string& cursor);
+  void call_group_show(const CallPointer& call);
+  void call_group_join(const CallPointer& call);
+  void call_group_leave(const CallPointer& call);
+  void call_group_requests(const CallPointer& call, std::shared_ptr<pb::control::Response> rows,
+                           const std::string& cursor);
+  void call_group_decide(const CallPointer& call);
+  void call_group_members(const CallPointer& call, std::shared_ptr<pb::control::Response> rows,
+                          const std::string& cursor);
+  void wait_for_decision(const CallPointer& call, const std::string& group);
+
+  // calls_file.cc
+  void call_file_share(const CallPointer& call);
+  void begin_share(const CallPointer& call, storage::TransferRow row);
+  void wait_for_share(const CallPointer& call, const DownloadId& id, const std::string& group,
+                      const std::string& name);
+  void call_file_list(const CallPointer& call, std::shared_ptr<pb::control::Response> rows,
+                      const std::string& cursor);
+  void call_file_show(const CallPointer& call);
+  void call_download_start(const CallPointer& call);
+  void call_download_list(const CallPointer& call);
+  void call_download_show(const CallPointer& call);
+  void call_download_wait(const CallPointer& call);
+  void fill_own(pb::control::File& view, const ShareKey& share) const;
+  Transfer* own_share(const std::string& group, const std::string& name) const;
+  void add_wait(const CallPointer& call, std::function<bool(Call&)> poll);
+
+  io::Loop& loop_;
+  Options options_;
+  trust::KeyPair identity_;
+  DeviceId self_;
+  Random random_;
+  tls::Context tracker_context_;
+  tls::Context peer_context_;
+  StateStore store_;
+  io::WorkPool disk_;
+  io::WorkPool hash_;
+  std::optional<storage::AccountRow> account_;
+  MembershipBook memberships_;
+  TrackerClock clock_;
+  TrackerClient tracker_;
+  Transfers transfers_;
+  Publisher publisher_;
+  Fetcher fetcher_;
+  ControlServer control_;
+  std::unique_ptr<TrackerProbe> probe_;
+  std::list<Wait> waits_;
+  Bytes pending_key_set_;  // of the tracker being talked to
+  bool renewing_ = false;
+  std::string unreachable_;  // why the tracker lists no address of ours; empty: it does, or is not known
+  io::Timer wait_timer_;
+  io::Timer grant_timer_;
+  io::WorkScope scope_;
+};
+
+}  // namespace p2p::peer

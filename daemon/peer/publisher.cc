@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/peer/publisher.h"
+
+#include <fmt/format.h>
+
+#include "daemon/base/log.h"
+#include "daemon/io/clock.h"
+
+namespace p2p::peer {
+
+using storage::TransferState;
+
+namespace {
+
+constexpr auto kPublishTime = std::chrono::hours(24 * 365);  // waits for the tracker as long as it takes
+
+}  // namespace
+
+// One share being hashed. `buffer` and the stream belong to the reading job, the hash lists to the loop.
+struct Publisher::Hashing {
+  DownloadId id;
+  std::string path;
+  std::shared_ptr<storage::PayloadFile> file;
+  storage::FileIdentity identity;
+  std::uint32_t piece_length = 0;
+  std::optional<meta::Geometry> geometry;
+  Sha1Stream whole;
+  Sha1 sha1;
+  std::shared_ptr<Buffer> buffer;
+  Status status = {};
+  meta::PieceHashes hashes;
+  std::uint32_t next_piece = 0;
+  std::uint32_t hashed = 0;
+  bool reading = false;
+};
+
+Publisher::Publisher(Surroundings around) : around_(around) {}
+Publisher::~Publisher() = default;
+
+void Publisher::clear() {
+  hashing_.clear();
+  publishing_.clear();
+}
+
+void Publisher::resume() {
+  for (const auto& [id, transfer] : around_.transfers.all()) {
+    if (transfer->row().kind != storage::TransferKind::Share) continue;
+    if (transfer->row().state == TransferState::Hashing && !hashing_.contains(id)) begin(id);
+    if (transfer->row().state == TransferState::Publishing && transfer->metainfo() != nullptr &&
+        !publishing_[id])
+      publish(id);
+  }
+}
+
+void Publisher::begin(const DownloadId& id) {
+  auto* transfer = around_.transfers.find(id);
+  if (transfer == nullptr) return;
+  auto hashing = std::make_shared<Hashing>();
+  hashing->id = id;
+  hashing->path = transfer->row().path;
+  hashing_[id] = hashing;
+  scope_.run(
+      around_.hash,
+      [hashing]() -> Status {
+        auto split = storage::split_path(hashing->path);
+        if (!split) return fail(split.error());
+        auto directory = storage::Directory::open(split->folder);
+        if (!directory) return fail(directory.error());
+        auto descriptor = directory->open_to_read(split->name);
+        if (!descriptor) return fail(descriptor.error());
+        hashing->file = std::make_shared<storage::PayloadFile>(std::move(*descriptor), hashing->path);
+        auto identity = hashing->file->identity();
+        if (!identity) return fail(identity.error());
+        hashing->identity = *identity;
+        hashing->piece_length = meta::Geometry::piece_length_for(identity->size);
+        auto geometry = meta::Geometry::make(identity->size, hashing->piece_length);
+        if (!geometry) return fail(geometry.error());
+        hashing->geometry = *geometry;
+        hashing->hashes.sha1.resize(geometry->pieces());
+        hashing->hashes.layer.resize(geometry->pieces());
+        return {};
+      },
+      [this, hashing](const Status& status) {
+        if (!hashing_.contains(hashing->id)) return;
+        if (!status) fail_share(hashing->id, status.error());
+        else if (hashing->geometry->pieces() == 0) on_hashed(hashing);
+        else hash_next(hashing);
+      });
+}
+
+// Reads the next piece and carries the serial stream on; one such job at a time.
+void Publisher::hash_next(const std::shared_ptr<Hashing>& hashing) {
+  const auto behind = hashing->next_piece - hashing->hashed;
+  if (hashing->reading || behind >= kPiecesAhead || hashing->next_piece == hashing->geometry->pieces())
+    return;
+  hashing->reading = true;
+  scope_.run(
+      around_.hash,
+      [hashing] {
+        const PieceIndex piece{hashing->next_piece};
+        hashing->buffer = std::make_shared<Buffer>(hashing->geometry->piece_bytes(piece));
+        hashing->status =
+            hashing->file->read(hashing->geometry->piece_offset(piece), hashing->buffer->span());
+        if (hashing->status) hashing->whole.update(hashing->buffer->view());
+        return true;
+      },
+      [this, hashing](bool) { on_piece_read(hashing); });
+}
+
+void Publisher::on_piece_read(const std::shared_ptr<Hashing>& hashing) {
+  hashing->reading = false;
+  if (!hashing_.contains(hashing->id)) return;
+  if (!hashing->status) {
+    fail_share(hashing->id, hashing->status.error());
+    return;
+  }
+  const PieceIndex piece{hashing->next_piece++};
+  const auto buffer = std::move(hashing->buffer);
+  scope_.run(
+      around_.hash,
+      [buffer, length = hashing->piece_length, whole_file = hashing->geometry->pieces() == 1] {
+        return meta::hash_piece(buffer->view(), length, whole_file);
+      },
+      [this, hashing, piece](const meta::PieceDigest& digest) {
+        hashing->hashes.sha1[piece.value] = digest.sha1;
+        hashing->hashes.layer[piece.value] = digest.root;
+        ++hashing->hashed;
+        if (!hashing_.contains(hashing->id)) return;
+        if (auto* transfer = around_.transfers.find(hashing->id))
+          transfer->set_hashing_progress(std::uint64_t{hashing->hashed} * hashing->piece_length);
+        if (hashing->hashed == hashing->geometry->pieces()) on_hashed(hashing);
+        else hash_next(hashing);
+      });
+  hash_next(hashing);
+}
+
+void Publisher::on_hashed(const std::shared_ptr<Hashing>& hashing) {
+  hashing_.erase(hashing->id);
+  auto* transfer = around_.transfers.find(hashing->id);
+  if (transfer == nullptr) return;
+  const auto identity = hashing->file->identity();
+  if (!identity || *identity != hashing->identity) {
+    fail_share(hashing->id, Error{Code::Integrity, hashing->path + " changed while it was read",
+                                  "share it again when nothing writes to it"});
+    return;
+  }
+  auto row = transfer->row();
+  auto metainfo = meta::Metainfo::make(row.name, hashing->identity.size, hashing->piece_length,
+                                       std::move(hashing->hashes));
+  if (!metainfo) {
+    fail_share(hashing->id, metainfo.error());
+    return;
+  }
+  row.size = hashing->identity.size;
+  row.piece_length = hashing->piece_length;
+  row.sha1 = hashing->whole.finish();
+  row.info_hash = metainfo->info_hash();
+  row.identity = hashing->identity;
+  row.state = TransferState::Publishing;
+  row.file_sha1 = storage::FileSha1::Ok;
+  if (around_.transfers.find(ShareKey{row.group, row.info_hash}) != nullptr) {
+    // The same content under the same name is in this group already, from this device.
+    log::info("already shared", {{"name", row.name}, {"group", row.group_name}});
+    around_.transfers.remove(hashing->id);
+    return;
+  }
+  trust::CatalogueEntry entry;
+  entry.tracker = around_.tracker.target() ? around_.tracker.target()->tracker : TrackerId{};
+  entry.group = row.group;
+  entry.publisher = user_;
+  entry.device_key = around_.identity.public_key();
+  entry.name = row.name;
+  entry.size = row.size;
+  entry.piece_length = row.piece_length;
+  entry.sha1 = row.sha1;
+  entry.info_hash = row.info_hash;
+  entry.published = around_.clock.now(io::boot_now(), io::wall_now());
+  row.entry = entry.sign(around_.identity);
+  auto shared = std::make_shared<const meta::Metainfo>(std::move(*metainfo));
+  around_.store.run(
+      scope_,
+      [row, shared, account = around_.transfers.account()](storage::StateDb& db) -> Status {
+        if (auto status = db.put_transfer(account, row); !status) return status;
+        return db.put_piece_list(row.id, shared->piece_list());
+      },
+      [this, row, shared](const Status& status) {
+        auto* published = around_.transfers.find(row.id);
+        if (published == nullptr) return;
+        if (!status) {
+          fail_share(row.id, status.error());
+          return;
+        }
+        published->set_published(row, shared);
+        publish(row.id);
+      });
+}
+
+void Publisher::fail_share(const DownloadId& id, const Error& error) {
+  hashing_.erase(id);
+  publishing_.erase(id);
+  log::warn("cannot share", {{"cause", error.message}});
+  if (auto* transfer = around_.transfers.find(id)) transfer->fail_with(error);
+}
+
+void Publisher::publish(const DownloadId& id) {
+  auto* transfer = around_.transfers.find(id);
+  if (transfer == nullptr || transfer->metainfo() == nullptr || publishing_[id]) return;
+  publishing_[id] = true;
+  auto piece_list = std::make_shared<const Bytes>(transfer->metainfo()->piece_list());
+  const auto upload_id = trust::random_id<IdempotencyKey>().raw();
+  if (piece_list->empty()) list(id, "");
+  else upload_metadata(id, upload_id, std::move(piece_list), 0);
+}
+
+void Publisher::upload_metadata(const DownloadId& id, const std::string& upload_id,
+                                std::shared_ptr<const Bytes> piece_list, std::size_t offset) {
+  const auto chunk = ByteSpan(*piece_list)
+                         .subspan(offset, std::min(limits::kMetadataChunkBytes, piece_list->size() - offset));
+  pb::tracker::Request request;
+  auto* put = request.mutable_put_metadata();
+  put->set_upload_id(upload_id);
+  put->set_offset(offset);
+  put->set_data(to_string(chunk));
+  const auto next = offset + chunk.size();
+  around_.tracker.request(std::move(request), TrackerClient::Kind::Query, kPublishTime,
+                          [this, id, upload_id, piece_list, next](Result<pb::tracker::Response> response) {
+                            if (!publishing_.contains(id)) return;
+                            if (!response) on_listed(id, response);
+                            else if (next == piece_list->size()) list(id, upload_id);
+                            else upload_metadata(id, upload_id, piece_list, next);
+                          });
+}
+
+void Publisher::list(const DownloadId& id, const std::string& upload_id) {
+  const auto* transfer = around_.transfers.find(id);
+  if (transfer == nullptr) return;
+  pb::tracker::Request request;
+  auto* share = request.mutable_share_file();
+  share->set_group(transfer->row().group_name);
+  share->set_entry(to_string(transfer->row().entry));
+  share->set_upload_id(upload_id);
+  around_.tracker.request(std::move(request), TrackerClient::Kind::Mutating, kPublishTime,
+                          [this, id](Result<pb::tracker::Response> response) { on_listed(id, response); });
+}
+
+void Publisher::on_listed(const DownloadId& id, const Result<pb::tracker::Response>& response) {
+  publishing_.erase(id);
+  auto* transfer = around_.transfers.find(id);
+  if (transfer == nullptr) return;
+  if (!response) {
+    const auto code = response.error().code;
+    // An upload belongs to its session; when that broke, the whole of it starts again.
+    const bool again =
+        code == Code::TrackerUnreachable || code == Code::Cancelled || code == Code::Busy ||
+        (code == Code::InvalidArgument && around_.tracker.is_attached() && ++retries_[id] < kRetriesMax) ||
+        (code == Code::NotFound && ++retries_[id] < kRetriesMax);
+    if (!again) fail_share(id, response.error());
+    else if (around_.tracker.is_attached()) around_.loop.defer([this, id] { publish(id); });
+    return;
+  }
+  retries_.erase(id);
+  log::info("sharing", {{"name", transfer->row().name},
+                        {"group", transfer->row().group_name},
+                        {"bytes", transfer->row().size}});
+  transfer->set_state(TransferState::Complete, "");
+  transfer->open();
+}
+
+}  // namespace p2p::peer

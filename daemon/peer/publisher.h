@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Turns a file of this machine into a share: hashes it on all cores, signs its catalogue entry, gives both
+// to the tracker, and has it served.
+//
+//   accepted (row Hashing is durable) → hashing → row Publishing is durable → piece list uploaded, entry
+//   listed by the tracker → row Complete is durable → served
+//
+// Each arrow is taken again after a restart or when the tracker comes back. A refusal by the tracker makes
+// the share Failed with that cause. The file is read once, in pieces: the whole file's SHA-1 is one serial
+// stream on one job, the hashes of pieces run beside it, at most kPiecesAhead behind each other.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "daemon/peer/transfers.h"
+
+namespace p2p::peer {
+
+class Publisher {
+ public:
+  static constexpr std::size_t kPiecesAhead = 6;
+  static constexpr int kRetriesMax = 5;
+
+  struct Surroundings {
+    io::Loop& loop;
+    io::WorkPool& hash;
+    StateStore& store;
+    TrackerClient& tracker;
+    Transfers& transfers;
+    const trust::KeyPair& identity;
+    const TrackerClock& clock;
+  };
+  explicit Publisher(Surroundings around);
+  ~Publisher();
+
+  void set_user(const UserId& user) { user_ = user; }
+  // Takes up every share of the account that is not yet served.
+  void resume();
+  // A new row in state Hashing, already durable.
+  void begin(const DownloadId& id);
+  void clear();  // logged out
+
+ private:
+  struct Hashing;
+  void hash_next(const std::shared_ptr<Hashing>& hashing);
+  void on_piece_read(const std::shared_ptr<Hashing>& hashing);
+  void on_hashed(const std::shared_ptr<Hashing>& hashing);
+  void fail_share(const DownloadId& id, const Error& error);
+  void publish(const DownloadId& id);
+  void upload_metadata(const DownloadId& id, const std::string& upload_id, std::shared_ptr<const Bytes> list,
+                       std::size_t offset);
+  void list(const DownloadId& id, const std::string& upload_id);
+  void on_listed(const DownloadId& id, const Result<pb::tracker::Response>& response);
+
+  Surroundings around_;
+  UserId user_;
+  std::map<DownloadId, std::shared_ptr<Hashing>> hashing_;
+  std::map<DownloadId, bool> publishing_;
+  std::map<DownloadId, int> retries_;  // of uploads that a session did not survive
+  io::WorkScope scope_;
+};
+
+}  // namespace p2p::peer

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/peer/tracker_client.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "daemon/base/log.h"
+#include "daemon/base/names.h"
+
+namespace p2p::peer {
+namespace {
+
+constexpr Duration kRetryMin = 100ms;
+constexpr auto kSilence = 3;  // heartbeats without a word from the tracker
+
+Error unreachable(const std::optional<trust::TrackerAddress>& target, const Error& why) {
+  if (why.code == Code::TrackerChanged || why.code == Code::Integrity) return why;
+  return {Code::TrackerUnreachable,
+          fmt::format("the tracker {} cannot be reached: {}", target ? target->host_port.text() : "",
+                      why.message),
+          "transfers under way go on; try again when it is back, or see 'p2pctl status'"};
+}
+
+}  // namespace
+
+TrackerClient::TrackerClient(io::Loop& loop, const tls::Context& context, const DeviceId& self,
+                             std::optional<io::SocketAddress> from, Random& random, Listener& listener)
+    : loop_(loop),
+      context_(context),
+      self_(self),
+      from_(std::move(from)),
+      random_(random),
+      listener_(listener),
+      retry_timer_(loop, bind<&TrackerClient::connect>(this)),
+      deadline_timer_(loop, bind<&TrackerClient::on_deadline>(this)),
+      heartbeat_timer_(loop, bind<&TrackerClient::on_heartbeat>(this)) {}
+
+TrackerClient::~TrackerClient() {
+  if (session_ != nullptr) session_->shutdown();
+}
+
+void TrackerClient::set_target(std::optional<trust::TrackerAddress> target) {
+  if (target == target_ && (session_ != nullptr || retry_timer_.is_set() || !target)) return;
+  drop_session();
+  target_ = std::move(target);
+  auto abandoned = std::move(waiting_);
+  waiting_.clear();
+  deadline_timer_.cancel();
+  for (auto& [id, waiting] : abandoned)
+    loop_.defer([reply = std::move(waiting.reply)] { reply(fail(Code::Cancelled, "logged out")); });
+  retry_ = Duration{};
+  if (target_) connect();
+}
+
+void TrackerClient::connect() {
+  retry_timer_.cancel();
+  TrackerSession::Listener& listener = *this;
+  session_ = std::make_unique<TrackerSession>(loop_, context_, self_, target_->host_port, target_->tracker,
+                                              from_, listener);
+}
+
+void TrackerClient::drop_session() {
+  retry_timer_.cancel();
+  heartbeat_timer_.cancel();
+  if (session_ == nullptr) return;
+  session_->shutdown();
+  // It may be on the stack below us.
+  loop_.defer([old = std::shared_ptr<TrackerSession>(std::move(session_))] {});
+}
+
+void TrackerClient::request(pb::tracker::Request request, Kind kind, Duration timeout, Reply reply) {
+  if (!target_ || waiting_.size() >= kWaitingMax) {
+    const auto code = target_ ? Code::Limit : Code::LoginRequired;
+    loop_.defer([reply = std::move(reply), code] {
+      reply(fail(code, code == Code::Limit ? "too many requests wait for the tracker"
+                                           : "nobody is logged in on this device"));
+    });
+    return;
+  }
+  if (kind == Kind::Mutating) request.set_idempotency_key(trust::random_id<IdempotencyKey>().raw());
+  const auto id = next_id_++;
+  auto& waiting = waiting_[id];
+  waiting = {std::move(request), loop_.now() + timeout, std::move(reply), is_attached()};
+  if (waiting.sent) session_->send(id, waiting.request);
+  arm_deadline();
+}
+
+void TrackerClient::tell(pb::tracker::Request request) {
+  if (is_attached()) session_->send(next_id_++, request);
+}
+
+void TrackerClient::finish(std::uint64_t id, Result<pb::tracker::Response> result) {
+  const auto at = waiting_.find(id);
+  if (at == waiting_.end()) return;
+  const auto reply = std::move(at->second.reply);
+  waiting_.erase(at);
+  reply(std::move(result));
+}
+
+void TrackerClient::arm_deadline() {
+  auto first = TimePoint::max();
+  for (const auto& [id, waiting] : waiting_) first = std::min(first, waiting.deadline);
+  deadline_timer_.set_at(first);
+}
+
+void TrackerClient::on_deadline() {
+  std::vector<std::uint64_t> due;
+  for (const auto& [id, waiting] : waiting_)
+    if (waiting.deadline <= loop_.now()) due.push_back(id);
+  const auto error = is_attached() ? Error{Code::TimedOut, "the tracker did not answer in time",
+                                           "try again with a longer --timeout"}
+                                   : unreachable(target_, last_error_);
+  for (const auto id : due) finish(id, fail(error));
+  arm_deadline();
+}
+
+void TrackerClient::on_heartbeat() {
+  if (!is_attached()) return;
+  if (loop_.now() - session_->heard() > heartbeat_ * kSilence) {
+    on_session_ended(Error{Code::TimedOut, "the tracker has fallen silent", {}});
+    return;
+  }
+  pb::tracker::Request request;
+  request.mutable_heartbeat();
+  tell(std::move(request));
+  heartbeat_timer_.set(heartbeat_);
+}
+
+void TrackerClient::on_session_hello(const TrackerSession::Hello& hello) {
+  listener_.on_tracker_hello(hello);
+}
+
+pb::tracker::Attach TrackerClient::make_attach() { return listener_.make_tracker_attach(); }
+
+void TrackerClient::on_session_attached(const pb::tracker::Attached& attached) {
+  retry_ = Duration{};
+  heartbeat_ = std::chrono::milliseconds(std::clamp(attached.heartbeat_ms(), 100u, 3'600'000u));
+  heartbeat_timer_.set(heartbeat_);
+  listener_.on_tracker_attached(attached);
+  for (auto& [id, waiting] : waiting_) {
+    if (!is_attached()) return;
+    waiting.sent = true;
+    session_->send(id, waiting.request);
+  }
+}
+
+void TrackerClient::on_session_response(std::uint64_t id, const pb::tracker::Response& response) {
+  if (response.has_error()) {
+    const auto& error = response.error();
+    finish(id, fail(code_from_name(error.code()), printable(error.message()), printable(error.hint())));
+  } else {
+    finish(id, response);
+  }
+}
+
+void TrackerClient::on_session_event(const pb::tracker::Event& event) { listener_.on_tracker_event(event); }
+
+void TrackerClient::on_session_ended(const Error& reason) {
+  const bool was_attached = heartbeat_timer_.is_set();
+  last_error_ = reason;
+  drop_session();
+  for (auto& [id, waiting] : waiting_) waiting.sent = false;
+  if (was_attached) {
+    log::warn("tracker session ended", {{"cause", reason.message}});
+    listener_.on_tracker_lost(reason);
+  }
+  if (!target_) return;
+  retry_ = std::clamp(retry_ * 2, kRetryMin, kRetryMax);
+  retry_timer_.set(
+      Duration(static_cast<Duration::rep>(static_cast<double>(retry_.count()) * (0.5 + random_.unit() / 2))));
+  log::debug("tracker not reached", {{"cause", reason.message}, {"retry_ms", retry_ / 1ms}});
+}
+
+}  // namespace p2p::peer

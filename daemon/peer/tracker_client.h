@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// The tracker as the rest of the daemon sees it: requests that survive a broken session, events, and a
+// session that comes back by itself.
+//
+// A request waits for the session until its deadline and is sent again, with the same idempotency key,
+// when a session breaks under it. Reconnects back off from 100 ms to kRetryMax with jitter. Bounded:
+// kWaitingMax requests.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "daemon/base/random.h"
+#include "daemon/peer/tracker_session.h"
+#include "daemon/trust/address.h"
+
+namespace p2p::peer {
+
+class TrackerClient final : private TrackerSession::Listener {
+ public:
+  using Reply = std::function<void(Result<pb::tracker::Response>)>;
+
+  class Listener {
+   public:
+    virtual void on_tracker_hello(const TrackerSession::Hello& hello) = 0;
+    virtual pb::tracker::Attach make_tracker_attach() = 0;
+    virtual void on_tracker_attached(const pb::tracker::Attached& attached) = 0;
+    virtual void on_tracker_event(const pb::tracker::Event& event) = 0;
+    virtual void on_tracker_lost(const Error& reason) = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+
+  static constexpr Duration kRetryMax = 5s;
+  static constexpr std::size_t kWaitingMax = 4096;
+
+  TrackerClient(io::Loop& loop, const tls::Context& context, const DeviceId& self,
+                std::optional<io::SocketAddress> from, Random& random, Listener& listener);
+  ~TrackerClient();
+
+  // Connects to this tracker from now on; nothing: disconnects. Waiting requests of another target fail.
+  void set_target(std::optional<trust::TrackerAddress> target);
+  const std::optional<trust::TrackerAddress>& target() const { return target_; }
+  bool is_attached() const { return session_ != nullptr && session_->is_attached(); }
+  bool is_local() const { return session_ != nullptr && session_->is_local(); }
+  const Error& last_error() const { return last_error_; }
+
+  // `reply` comes exactly once, from the loop; an error response of the tracker arrives as Error. An
+  // idempotency key is added where `mutating` says so.
+  enum class Kind : std::uint8_t { Query, Mutating };
+  void request(pb::tracker::Request request, Kind kind, Duration timeout, Reply reply);
+  // Fire and forget, only while attached: soft state that is repeated at attach.
+  void tell(pb::tracker::Request request);
+
+ private:
+  struct Waiting {
+    pb::tracker::Request request;
+    TimePoint deadline;
+    Reply reply;
+    bool sent = false;
+  };
+
+  void connect();
+  void drop_session();
+  void finish(std::uint64_t id, Result<pb::tracker::Response> result);
+  void arm_deadline();
+  void on_deadline();
+  void on_heartbeat();
+  void on_session_hello(const TrackerSession::Hello& hello) override;
+  pb::tracker::Attach make_attach() override;
+  void on_session_attached(const pb::tracker::Attached& attached) override;
+  void on_session_response(std::uint64_t id, const pb::tracker::Response& response) override;
+  void on_session_event(const pb::tracker::Event& event) override;
+  void on_session_ended(const Error& reason) override;
+
+  io::Loop& loop_;
+  const tls::Context& context_;
+  DeviceId self_;
+  std::optional<io::SocketAddress> from_;
+  Random& random_;
+  Listener& listener_;
+  std::optional<trust::TrackerAddress> target_;
+  std::unique_ptr<TrackerSession> session_;
+  std::map<std::uint64_t, Waiting> waiting_;
+  std::uint64_t next_id_ = 2;  // 1 is the session's own attach
+  Duration retry_{};
+  Duration heartbeat_ = 30s;
+  Error last_error_{Code::TrackerUnreachable, "not connected yet", {}};
+  io::Timer retry_timer_;
+  io::Timer deadline_timer_;
+  io::Timer heartbeat_timer_;
+};
+
+}  // namespace p2p::peer

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+// Phases, links and the swarm's actions. Files are in transfer_storage.cc, serving in transfer_upload.cc,
+// what people see in transfer_view.cc.
+#include "daemon/peer/transfer.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "daemon/base/check.h"
+#include "daemon/base/log.h"
+
+namespace p2p::peer {
+
+using storage::TransferState;
+
+Transfer::Transfer(TransferServices services, TransferOwner& owner, std::int64_t account,
+                   storage::TransferRow row, std::shared_ptr<const meta::Metainfo> metainfo)
+    : services_(services),
+      owner_(owner),
+      account_(account),
+      row_(std::move(row)),
+      metainfo_(std::move(metainfo)),
+      phase_(row_.state == TransferState::Failed ? Phase::Failed : Phase::Hashing),
+      book_(services.self, limits::kLinksPerShare, services.random),
+      started_(services.loop.now()),
+      timer_(services.loop, bind<&Transfer::on_timer>(this)),
+      checkpoint_timer_(services.loop, bind<&Transfer::on_checkpoint_timer>(this)),
+      space_timer_(services.loop, bind<&Transfer::on_space_timer>(this)) {
+  for (const auto& source : row_.sources) earlier_sources_[source.device] = source;
+}
+
+Transfer::~Transfer() = default;
+
+Greeting Transfer::greeting(Bytes grant) const {
+  Greeting greeting{key(), std::move(grant), {}};
+  if (metainfo_->info_hash_v1()) greeting.handshake_hash = *metainfo_->info_hash_v1();
+  else greeting.handshake_hash = *InfoHashV1::from(row_.info_hash.view().first(InfoHashV1::kSize));
+  return greeting;
+}
+
+void Transfer::enter(Phase phase, std::string cause) {
+  phase_ = phase;
+  row_.cause = std::move(cause);
+  owner_.on_transfer_changed(*this);
+}
+
+void Transfer::fail_with(const Error& error) {
+  log::warn("transfer failed", {{"name", row_.name}, {"group", row_.group_name}, {"cause", error.message}});
+  error_code_ = code_name(error.code);
+  close_links();
+  swarm_.reset();
+  buffers_.clear();
+  row_.state = TransferState::Failed;
+  enter(Phase::Failed, error.message);
+  put_row();
+}
+
+void Transfer::set_published(storage::TransferRow row, std::shared_ptr<const meta::Metainfo> metainfo) {
+  row_ = std::move(row);
+  metainfo_ = std::move(metainfo);
+}
+
+void Transfer::set_state(TransferState state, std::string cause) {
+  row_.state = state;
+  if (state == TransferState::Failed) phase_ = Phase::Failed;
+  row_.cause = std::move(cause);
+  put_row();
+  owner_.on_transfer_changed(*this);
+}
+
+void Transfer::set_queued(bool queued) {
+  queued_ = queued;
+  if (swarm_ == nullptr) return;
+  swarm_->set_fetching(!queued_ && phase_ == Phase::Active, services_.loop.now());
+  drain_actions();
+}
+
+void Transfer::set_open_pieces_max(std::uint32_t count) {
+  open_pieces_max_ = std::max(count, 1u);
+  if (swarm_ == nullptr) return;
+  swarm_->set_open_pieces_max(open_pieces_max_, services_.loop.now());
+  drain_actions();
+}
+
+// --- links -------------------------------------------------------------------------------------------
+
+void Transfer::add_link(PeerLink& link, bool fast, bool extended) {
+  CHECK(swarm_ != nullptr && !has_link(link.device()));
+  const auto session = swarm_->open_session(link.device(), {fast, extended}, services_.loop.now());
+  links_[session] = {&link};
+  sessions_by_device_[link.device()] = session;
+  sessions_by_link_[&link] = session;
+  book_.on_connected(link.device());
+  drain_actions();
+}
+
+void Transfer::remove_link(PeerLink& link) {
+  const auto at = sessions_by_link_.find(&link);
+  if (at == sessions_by_link_.end()) return;
+  const auto session = at->second;
+  sessions_by_link_.erase(at);
+  sessions_by_device_.erase(link.device());
+  links_.erase(session);
+  book_.on_disconnected(link.device(), services_.loop.now());
+  if (swarm_ == nullptr) return;
+  swarm_->close_session(session, services_.loop.now());
+  drain_actions();
+}
+
+PeerLink* Transfer::link_of(const DeviceId& device) const {
+  const auto at = sessions_by_device_.find(device);
+  return at != sessions_by_device_.end() ? links_.at(at->second).link : nullptr;
+}
+
+void Transfer::close_links() {
+  std::vector<PeerLink*> links;
+  for (const auto& [session, state] : links_) links.push_back(state.link);
+  for (auto* link : links) {
+    remove_link(*link);
+    owner_.drop_link(*link);
+  }
+}
+
+void Transfer::on_message(PeerLink& link, const wire::Message& message) {
+  const auto at = sessions_by_link_.find(&link);
+  if (at == sessions_by_link_.end() || swarm_ == nullptr) return;
+  const auto session = at->second;
+  if (const auto* piece = std::get_if<wire::Piece>(&message)) on_piece(session, *piece);
+  else swarm_->on_message(session, message, services_.loop.now());
+  drain_actions();
+}
+
+void Transfer::on_piece(swarm::SessionId session, const wire::Piece& piece) {
+  services_.download.take(static_cast<double>(piece.data.size()), services_.loop.now());
+  const auto& block = piece.block;
+  const auto verdict = swarm_->on_block(session, block, services_.loop.now());
+  if (verdict != swarm::BlockVerdict::Keep) return;
+  CHECK(metainfo_->geometry().spans(block.piece, block.begin, block.length) &&
+        piece.data.size() == block.length);
+  auto& buffer = buffers_[block.piece];
+  if (buffer == nullptr) buffer = std::make_shared<Buffer>(metainfo_->geometry().piece_bytes(block.piece));
+  std::copy(piece.data.begin(), piece.data.end(), buffer->data() + block.begin);
+}
+
+// --- the swarm's actions -----------------------------------------------------------------------------
+
+void Transfer::drain_actions() {
+  while (swarm_ != nullptr) {
+    const auto action = swarm_->next_action();
+    if (!action) break;
+    act(*action);
+  }
+  arm_timer();
+}
+
+void Transfer::act(const swarm::Action& action) {
+  if (const auto* send = std::get_if<swarm::Send>(&action)) {
+    if (const auto at = links_.find(send->session); at != links_.end()) at->second.link->send(send->message);
+  } else if (const auto* filled = std::get_if<swarm::PieceFilled>(&action)) {
+    check_piece(filled->piece);
+  } else if (const auto* ready = std::get_if<swarm::UploadReady>(&action)) {
+    if (const auto at = links_.find(ready->session); at != links_.end()) pump_upload(*at->second.link);
+  } else if (const auto* close = std::get_if<swarm::CloseSession>(&action)) {
+    const auto at = links_.find(close->session);
+    if (at == links_.end()) return;
+    auto* link = at->second.link;
+    log::debug("link closed by the swarm",
+               {{"name", row_.name}, {"device", link->device().hex()}, {"cause", describe(close->reason)}});
+    links_.erase(at);
+    sessions_by_device_.erase(link->device());
+    sessions_by_link_.erase(link);
+    const auto now = services_.loop.now();
+    book_.on_disconnected(link->device(), now);
+    if (close->reason == swarm::CloseReason::BadBlock) book_.ban(link->device(), now + 24h);
+    owner_.drop_link(*link);
+  } else if (std::holds_alternative<swarm::Completed>(action)) {
+    finish();
+  }
+}
+
+void Transfer::arm_timer() { timer_.set_at(swarm_ != nullptr ? swarm_->next_deadline() : TimePoint::max()); }
+
+void Transfer::on_timer() {
+  if (swarm_ != nullptr) swarm_->on_timer(services_.loop.now());
+  drain_actions();
+}
+
+void Transfer::stop(std::function<void()> done) {
+  stop_done_ = std::move(done);
+  timer_.cancel();
+  space_timer_.cancel();
+  checkpoint_timer_.cancel();
+  close_links();
+  if (swarm_ != nullptr) swarm_->set_fetching(false, services_.loop.now());
+  if (phase_ == Phase::Finishing) return;  // on_finished() goes on
+  if (writes_in_flight_ == 0 && !checkpointing_) checkpoint([this] { stop_done_(); });
+}
+
+std::uint32_t Transfer::pieces_have() const {
+  if (swarm_ != nullptr) return swarm_->have().count();
+  return is_complete() && metainfo_ != nullptr ? metainfo_->geometry().pieces() : 0;
+}
+
+double Transfer::upload_rate() const {
+  return swarm_ != nullptr ? swarm_->upload_rate(services_.loop.now()) : 0;
+}
+double Transfer::download_rate() const {
+  return swarm_ != nullptr ? swarm_->download_rate(services_.loop.now()) : 0;
+}
+
+std::uint32_t Transfer::peers_served() const {
+  if (swarm_ == nullptr) return 0;
+  std::uint32_t count = 0;
+  for (const auto& view : swarm_->sessions(services_.loop.now()))
+    if (view.upload_rate > 0) ++count;
+  return count;
+}
+
+}  // namespace p2p::peer

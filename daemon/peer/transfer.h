@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+// This device's copy of one share: the file on disk, the swarm that decides, and the links that move its
+// bytes. Publishing, fetching and serving are the same object in different phases.
+//
+//   Hashing     a new share is being read; no info-hash yet (Publisher does it)
+//   Opening     the file is opened, compared with what is remembered, and where it differs verified
+//   Active      the swarm runs: serves what it has, fetches what it lacks
+//   NoSpace     Active, but fetching waits for disk space; tried again every kSpaceRetry
+//   Finishing   all pieces are stored: sync, final name, durable row
+//   Failed      see cause(); nothing is served
+//
+// How a block gets from a link to the disk: on_link_message → swarm says Keep → copied into the piece's
+// buffer → PieceFilled → hash pool: SHA-1 and SHA-256 root → disk pool: one write → the swarm announces
+// it. The other way: the swarm hands out requests while the link is not full and the rate limit allows →
+// disk pool: blocks read straight behind their message heads → one write to TLS.
+//
+// Durability: `row()` is in the database before start() reports success; verified pieces are committed
+// after the data they speak of was synced, at most checkpoint_interval or kCheckpointBytes apart.
+// Loop thread only; jobs on the pools own what they touch.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "daemon/base/digest.h"
+#include "daemon/base/limits.h"
+#include "daemon/io/timer.h"
+#include "daemon/io/work_pool.h"
+#include "daemon/meta/metainfo.h"
+#include "daemon/peer/peer_link.h"
+#include "daemon/peer/state_store.h"
+#include "daemon/storage/payload_file.h"
+#include "daemon/storage/state_db.h"
+#include "daemon/swarm/peer_book.h"
+#include "daemon/swarm/rate.h"
+#include "daemon/swarm/swarm.h"
+#include "proto/control.pb.h"
+
+namespace p2p::peer {
+
+// What all transfers of the daemon share. Everything outlives them.
+struct TransferServices {
+  io::Loop& loop;
+  io::WorkPool& disk;
+  io::WorkPool& hash;
+  StateStore& store;
+  Random& random;
+  swarm::TokenBucket& upload;
+  swarm::TokenBucket& download;
+  DeviceId self;
+  Duration checkpoint_interval;
+};
+
+class Transfer;
+
+class TransferOwner {
+ public:
+  // Phase, completeness or cause changed: the tracker and waiting commands want to know.
+  virtual void on_transfer_changed(Transfer& transfer) = 0;
+  // The swarm closed this link, or its transfer did.
+  virtual void drop_link(PeerLink& link) = 0;
+  // The upload bucket is empty: call pump_uploads() on all when it is not.
+  virtual void on_upload_limited() = 0;
+
+ protected:
+  ~TransferOwner() = default;
+};
+
+class Transfer {
+ public:
+  enum class Phase : std::uint8_t { Hashing, Opening, Active, NoSpace, Finishing, Failed };
+
+  static constexpr std::size_t kCheckpointBytes = 64 * limits::kMiB;
+  static constexpr Duration kSpaceRetry = 2s;
+
+  // `metainfo` is null while hashing.
+  Transfer(TransferServices services, TransferOwner& owner, std::int64_t account, storage::TransferRow row,
+           std::shared_ptr<const meta::Metainfo> metainfo);
+  ~Transfer();
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+
+  const storage::TransferRow& row() const { return row_; }
+  ShareKey key() const { return {row_.group, row_.info_hash}; }
+  Phase phase() const { return phase_; }
+  const std::string& cause() const { return row_.cause; }
+  bool is_complete() const { return row_.state == storage::TransferState::Complete; }
+  bool is_serving() const { return swarm_ != nullptr; }
+  const std::shared_ptr<const meta::Metainfo>& metainfo() const { return metainfo_; }
+  swarm::PeerBook& book() { return book_; }
+  Greeting greeting(Bytes grant) const;
+
+  // Opens the file; Active follows by itself.
+  void open();
+  // Publisher: hashing is done; the row is to become `row`.
+  void set_published(storage::TransferRow row, std::shared_ptr<const meta::Metainfo> metainfo);
+  void set_hashing_progress(std::uint64_t bytes) { hashed_bytes_ = bytes; }
+  std::uint64_t hashed_bytes() const { return hashed_bytes_; }
+  void set_state(storage::TransferState state, std::string cause);  // and store it
+  void fail_with(const Error& error);                               // Failed, and stored
+  // Only some downloads fetch at a time; the others are queued.
+  void set_queued(bool queued);
+  void set_open_pieces_max(std::uint32_t count);
+
+  void add_link(PeerLink& link, bool fast, bool extended);
+  void remove_link(PeerLink& link);
+  bool has_link(const DeviceId& device) const { return sessions_by_device_.contains(device); }
+  PeerLink* link_of(const DeviceId& device) const;
+  void on_message(PeerLink& link, const wire::Message& message);
+  void pump_uploads();
+  void pump_upload(PeerLink& link);
+  void close_links();
+
+  // The last checkpoint of an orderly stop; `done` once everything is on disk.
+  void stop(std::function<void()> done);
+
+  void fill(pb::control::Download& view) const;
+  void fill(pb::control::File& view) const;
+  std::uint32_t pieces_have() const;
+  double upload_rate() const;
+  double download_rate() const;
+  std::uint32_t peers_served() const;
+  const std::string& error_code() const { return error_code_; }
+
+ private:
+  struct LinkState {
+    PeerLink* link;
+    std::size_t reading_bytes = 0;  // asked of the disk, not yet sent
+  };
+  struct OpenResult {
+    Result<std::shared_ptr<storage::PayloadFile>> file = fail(Code::Internal, "not opened");
+    storage::FileIdentity identity;
+    std::vector<PieceIndex> to_verify;
+    bool verify_all = false;
+  };
+  struct ReadBatch;
+
+  // transfer.cc
+  void enter(Phase phase, std::string cause);
+  void drain_actions();
+  void act(const swarm::Action& action);
+  void arm_timer();
+  void on_timer();
+  void on_piece(swarm::SessionId session, const wire::Piece& piece);
+  // transfer_storage.cc
+  void on_opened(OpenResult result);
+  void verify_next();
+  void on_verified(PieceIndex piece, bool good);
+  void activate();
+  void check_piece(PieceIndex piece);
+  void on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, bool sha1_good, bool root_good);
+  void on_piece_written(PieceIndex piece, const Status& status);
+  void wait_for_space(const std::string& cause);
+  void on_space_timer();
+  void on_checkpoint_timer();
+  void checkpoint(std::function<void()> done);
+  void finish();
+  void on_finished(Result<storage::FileIdentity> identity);
+  void hash_whole_file();
+  void on_whole_file_hashed(const Status& status, const Sha1& sha1);
+  void on_file_changed();
+  void put_row();
+  // transfer_view.cc
+  pb::control::DownloadState shown_state(std::string& cause) const;
+  std::vector<storage::SourceBytes> all_sources() const;
+  // transfer_upload.cc
+  void read_batch(LinkState& state, std::shared_ptr<ReadBatch> batch);
+  void on_batch_read(swarm::SessionId session, const std::shared_ptr<ReadBatch>& batch, const Status& status);
+
+  TransferServices services_;
+  TransferOwner& owner_;
+  std::int64_t account_;
+  storage::TransferRow row_;
+  std::shared_ptr<const meta::Metainfo> metainfo_;
+  Phase phase_;
+  std::string error_code_;
+  std::shared_ptr<storage::PayloadFile> file_;
+  std::unique_ptr<swarm::Swarm> swarm_;
+  swarm::PeerBook book_;
+  std::map<swarm::SessionId, LinkState> links_;
+  std::map<DeviceId, swarm::SessionId> sessions_by_device_;
+  std::map<PeerLink*, swarm::SessionId> sessions_by_link_;
+  std::map<DeviceId, storage::SourceBytes> earlier_sources_;  // of earlier runs
+  bool queued_ = false;
+  std::uint32_t open_pieces_max_ = 8;
+  std::uint64_t hashed_bytes_ = 0;
+
+  std::map<PieceIndex, std::shared_ptr<Buffer>> buffers_;
+  swarm::Bitfield verified_;  // while opening
+  std::vector<PieceIndex> to_verify_;
+  std::size_t verifying_ = 0;
+  bool verify_all_ = false;
+  storage::FileIdentity opened_identity_;
+  std::size_t writes_in_flight_ = 0;
+  std::size_t dirty_bytes_ = 0;
+  bool dirty_ = false;
+  bool checkpointing_ = false;
+  TimePoint started_{};
+  std::function<void()> stop_done_;
+
+  io::Timer timer_;
+  io::Timer checkpoint_timer_;
+  io::Timer space_timer_;
+  io::WorkScope scope_;
+};
+
+}  // namespace p2p::peer

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: MIT
+// Opening and verifying the file, checking and writing pieces, checkpoints, the final name.
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "daemon/base/check.h"
+#include "daemon/base/log.h"
+#include "daemon/base/units.h"
+#include "daemon/peer/transfer.h"
+
+namespace p2p::peer {
+
+using storage::TransferState;
+
+namespace {
+
+constexpr std::size_t kVerifyAtOnce = 4;
+constexpr std::size_t kSha1StepBytes = 4 * limits::kMiB;
+
+using FilePointer = std::shared_ptr<storage::PayloadFile>;
+
+struct Opened {
+  FilePointer file;
+  storage::FileIdentity identity;
+  std::vector<PieceIndex> with_data;
+};
+
+// On a disk thread. A download whose part file is gone starts it anew.
+Result<Opened> open_file(const storage::TransferRow& row, const meta::Geometry& geometry) {
+  auto split = storage::split_path(row.path);
+  if (!split) return fail(split.error());
+  auto directory = storage::Directory::open(split->folder);
+  if (!directory) return fail(directory.error());
+  const bool part = row.state != TransferState::Complete && !row.part_name.empty();
+  const auto name = part ? row.part_name : split->name;
+  auto descriptor = part ? directory->open_to_write(name) : directory->open_to_read(name);
+  if (part && !descriptor && descriptor.error().code == Code::NotFound) descriptor = directory->create(name);
+  if (!descriptor) return fail(descriptor.error());
+  Opened opened;
+  opened.file = std::make_shared<storage::PayloadFile>(std::move(*descriptor), directory->path_of(name));
+  auto identity = opened.file->identity();
+  if (!identity) return fail(identity.error());
+  opened.identity = *identity;
+  if (part) {
+    opened.with_data = opened.file->pieces_with_data(geometry);
+    if (auto status = opened.file->resize(geometry.size()); !status) return fail(status.error());
+  }
+  return opened;
+}
+
+struct CheckedPiece {
+  Status read = {};
+  bool sha1_good = false;
+  bool root_good = false;
+};
+
+CheckedPiece check(ByteSpan bytes, const meta::Metainfo& metainfo, PieceIndex piece) {
+  const auto& geometry = metainfo.geometry();
+  const auto digest = meta::hash_piece(bytes, geometry.piece_length(), geometry.pieces() == 1);
+  CheckedPiece checked;
+  checked.sha1_good = digest.sha1 == metainfo.pieces_sha1()[piece.value];
+  checked.root_good = digest.root == metainfo.piece_layer()[piece.value];
+  return checked;
+}
+
+}  // namespace
+
+void Transfer::open() {
+  CHECK(metainfo_ != nullptr);
+  enter(Phase::Opening, "");
+  scope_.run(
+      services_.disk,
+      [row = row_, geometry = metainfo_->geometry()]() -> Result<Opened> { return open_file(row, geometry); },
+      [this](Result<Opened> opened) {
+        OpenResult result;
+        if (opened) {
+          result.file = opened->file;
+          result.identity = opened->identity;
+          result.to_verify = std::move(opened->with_data);
+        } else {
+          result.file = fail(opened.error());
+        }
+        on_opened(std::move(result));
+      });
+}
+
+void Transfer::on_opened(OpenResult result) {
+  if (!result.file) {
+    fail_with(result.file.error());
+    return;
+  }
+  file_ = *result.file;
+  opened_identity_ = result.identity;
+  const auto pieces = metainfo_->geometry().pieces();
+  verify_all_ = false;
+  if (row_.state == TransferState::Downloading || row_.state == TransferState::Paused) {
+    verified_ = swarm::Bitfield::from_wire(pieces, row_.have).value_or(swarm::Bitfield(pieces));
+    // Data that is not there any more was never synced, or somebody cut the file: believe the file.
+    swarm::Bitfield present(pieces);
+    for (const auto piece : result.to_verify) present.set(piece);
+    for (std::uint32_t i = 0; i < pieces; ++i)
+      if (!present.has({i})) verified_.clear({i});
+    if (row_.writing)
+      for (const auto piece : result.to_verify)
+        if (!verified_.has(piece)) to_verify_.push_back(piece);
+  } else if (result.identity == row_.identity) {
+    verified_ = swarm::Bitfield(pieces, true);
+  } else if (result.identity.size != row_.size) {
+    fail_with(Error{Code::Integrity, file_->path() + " has changed: its size is another one", {}});
+    return;
+  } else {
+    verify_all_ = true;
+    verified_ = swarm::Bitfield(pieces);
+    for (std::uint32_t i = 0; i < pieces; ++i) to_verify_.push_back({i});
+  }
+  if (!to_verify_.empty())
+    log::info("verifying again",
+              {{"name", row_.name}, {"group", row_.group_name}, {"pieces", to_verify_.size()}});
+  verify_next();
+}
+
+void Transfer::verify_next() {
+  if (to_verify_.empty() && verifying_ == 0) {
+    activate();
+    return;
+  }
+  while (!to_verify_.empty() && verifying_ < kVerifyAtOnce) {
+    const auto piece = to_verify_.back();
+    to_verify_.pop_back();
+    ++verifying_;
+    scope_.run(
+        services_.hash,
+        [file = file_, metainfo = metainfo_, piece] {
+          Buffer data(metainfo->geometry().piece_bytes(piece));
+          if (!file->read(metainfo->geometry().piece_offset(piece), data.span())) return false;
+          const auto checked = check(data.view(), *metainfo, piece);
+          return checked.sha1_good && checked.root_good;
+        },
+        [this, piece](bool good) { on_verified(piece, good); });
+  }
+}
+
+void Transfer::on_verified(PieceIndex piece, bool good) {
+  --verifying_;
+  if (good) verified_.set(piece);
+  if (!good && verify_all_) {
+    to_verify_.clear();
+    if (verifying_ == 0)
+      fail_with(Error{Code::Integrity, file_->path() + " has changed since it was shared", {}});
+    verify_all_ = verifying_ > 0;
+    return;
+  }
+  verify_next();
+}
+
+void Transfer::activate() {
+  if (verify_all_) row_.identity = opened_identity_;
+  verify_all_ = false;
+  swarm::Options options;
+  options.open_pieces_max = open_pieces_max_;
+  swarm_ = std::make_unique<swarm::Swarm>(metainfo_->geometry(), verified_, options, services_.random);
+  started_ = services_.loop.now();
+  if (row_.state == TransferState::Downloading && !verified_.all()) {
+    row_.writing = true;
+    row_.have = verified_.to_wire();
+  }
+  swarm_->set_fetching(false, services_.loop.now());
+  enter(Phase::Active, "");
+  put_row();
+  if (row_.state == TransferState::Downloading) {
+    if (swarm_->complete()) {
+      finish();
+      return;
+    }
+    on_space_timer();  // fetching begins when there is room
+    checkpoint_timer_.set(services_.checkpoint_interval);
+  } else if (row_.file_sha1 == storage::FileSha1::Pending && row_.kind == storage::TransferKind::Download) {
+    hash_whole_file();
+  }
+  drain_actions();
+}
+
+// --- pieces ------------------------------------------------------------------------------------------
+
+void Transfer::check_piece(PieceIndex piece) {
+  const auto at = buffers_.find(piece);
+  CHECK(at != buffers_.end());
+  auto data = std::move(at->second);
+  buffers_.erase(at);
+  ++writes_in_flight_;
+  scope_.run(
+      services_.hash, [data, metainfo = metainfo_, piece] { return check(data->view(), *metainfo, piece); },
+      [this, data, piece](CheckedPiece checked) {
+        on_piece_checked(piece, data, checked.sha1_good, checked.root_good);
+      });
+}
+
+void Transfer::on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, bool sha1_good,
+                                bool root_good) {
+  if (swarm_ == nullptr) {
+    --writes_in_flight_;
+    return;
+  }
+  if (root_good && !sha1_good) {
+    --writes_in_flight_;
+    fail_with(Error{
+        Code::Integrity,
+        fmt::format("the share is inconsistent: piece {} fits its SHA-256 but not its SHA-1", piece.value),
+        {}});
+    return;
+  }
+  if (!root_good) {
+    --writes_in_flight_;
+    log::warn("piece failed hash", {{"name", row_.name}, {"group", row_.group_name}, {"piece", piece.value}});
+    swarm_->on_piece_failed(piece, {}, services_.loop.now());
+    drain_actions();
+    return;
+  }
+  const auto offset = metainfo_->geometry().piece_offset(piece);
+  scope_.run(
+      services_.disk, [file = file_, data, offset]() -> Status { return file->write(offset, data->view()); },
+      [this, piece](const Status& status) { on_piece_written(piece, status); });
+}
+
+void Transfer::on_piece_written(PieceIndex piece, const Status& status) {
+  --writes_in_flight_;
+  if (swarm_ == nullptr) return;
+  if (!status) {
+    swarm_->on_piece_lost(piece, services_.loop.now());
+    if (status.error().code == Code::NoSpace) wait_for_space(status.error().message);
+    else fail_with(status.error());
+  } else {
+    dirty_ = true;
+    dirty_bytes_ += metainfo_->geometry().piece_bytes(piece);
+    swarm_->on_piece_stored(piece, services_.loop.now());
+    if (dirty_bytes_ >= kCheckpointBytes && !checkpointing_ && stop_done_ == nullptr) checkpoint(nullptr);
+  }
+  drain_actions();
+  if (stop_done_ != nullptr && writes_in_flight_ == 0 && phase_ != Phase::Finishing && !checkpointing_)
+    checkpoint([this] { stop_done_(); });
+}
+
+// --- space -------------------------------------------------------------------------------------------
+
+void Transfer::wait_for_space(const std::string& cause) {
+  if (phase_ != Phase::NoSpace) {
+    error_code_ = code_name(Code::NoSpace);
+    log::warn("no space for a download", {{"name", row_.name}, {"group", row_.group_name}, {"cause", cause}});
+  }
+  swarm_->set_fetching(false, services_.loop.now());
+  enter(Phase::NoSpace, cause);
+  space_timer_.set(kSpaceRetry);
+}
+
+// Is there room for what is still missing?
+void Transfer::on_space_timer() {
+  if (swarm_ == nullptr || stop_done_ != nullptr) return;
+  const auto missing = row_.size - std::min<std::uint64_t>(
+                                       row_.size, std::uint64_t{swarm_->have().count()} * row_.piece_length);
+  scope_.run(
+      services_.disk,
+      [path = row_.path]() -> Result<std::uint64_t> {
+        auto split = storage::split_path(path);
+        if (!split) return fail(split.error());
+        auto directory = storage::Directory::open(split->folder);
+        if (!directory) return fail(directory.error());
+        return directory->free_bytes();
+      },
+      [this, missing](Result<std::uint64_t> free) {
+        if (swarm_ == nullptr || stop_done_ != nullptr) return;
+        if (!free) {
+          wait_for_space(free.error().message);
+        } else if (*free < missing) {
+          wait_for_space(fmt::format("no space: {} needs {} more, its folder has {} free", row_.path,
+                                     format_size(static_cast<double>(missing)),
+                                     format_size(static_cast<double>(*free))));
+        } else {
+          error_code_.clear();
+          enter(Phase::Active, "");
+          swarm_->set_fetching(!queued_, services_.loop.now());
+          drain_actions();
+        }
+      });
+}
+
+// --- checkpoints -------------------------------------------------------------------------------------
+
+void Transfer::on_checkpoint_timer() {
+  if (dirty_ && !checkpointing_) checkpoint(nullptr);
+  checkpoint_timer_.set(services_.checkpoint_interval);
+}
+
+// Syncs the data, then commits which pieces are good. The bitfield is taken before the sync, so it never
+// names a piece whose data may still be in flight.
+void Transfer::checkpoint(std::function<void()> done) {
+  const bool last = stop_done_ != nullptr;
+  if (swarm_ == nullptr || row_.state != TransferState::Downloading || file_ == nullptr) {
+    if (done) services_.loop.defer(std::move(done));
+    return;
+  }
+  checkpointing_ = true;
+  dirty_ = false;
+  dirty_bytes_ = 0;
+  auto have = swarm_->have().to_wire();
+  scope_.run(
+      services_.disk, [file = file_]() -> Status { return file->sync(); },
+      [this, have = std::move(have), last, done = std::move(done)](Status synced) {
+        checkpointing_ = false;
+        if (row_.state != TransferState::Downloading) return;  // completed or failed meanwhile
+        if (!synced) {
+          // What the kernel could not write is gone: verify everything again rather than trust it.
+          fail_with(synced.error());
+          if (done) done();
+          return;
+        }
+        row_.have = have;
+        row_.writing = !last;
+        row_.sources = all_sources();
+        services_.store.run(
+            scope_,
+            [row = row_, account = account_](storage::StateDb& db) { return db.put_transfer(account, row); },
+            [this, done](const Status& status) {
+              if (!status)
+                log::error("cannot store a checkpoint",
+                           {{"name", row_.name}, {"cause", status.error().message}});
+              if (done) done();
+            });
+        if (stop_done_ != nullptr && !last && writes_in_flight_ == 0) checkpoint([this] { stop_done_(); });
+      });
+}
+
+void Transfer::put_row() {
+  services_.store.run(
+      scope_,
+      [row = row_, account = account_](storage::StateDb& db) { return db.put_transfer(account, row); },
+      [this](const Status& status) {
+        if (!status)
+          log::error("cannot store a transfer", {{"name", row_.name}, {"cause", status.error().message}});
+      });
+}
+
+// --- completion --------------------------------------------------------------------------------------
+
+void Transfer::finish() {
+  if (phase_ == Phase::Finishing) return;
+  checkpoint_timer_.cancel();
+  space_timer_.cancel();
+  enter(Phase::Finishing, "");
+  scope_.run(
+      services_.disk,
+      [row = row_, file = file_]() -> Result<storage::FileIdentity> {
+        if (auto status = file->sync(); !status) return fail(status.error());
+        auto split = storage::split_path(row.path);
+        if (!split) return fail(split.error());
+        auto directory = storage::Directory::open(split->folder);
+        if (!directory) return fail(directory.error());
+        if (auto status = directory->rename(row.part_name, split->name, row.overwrite); !status)
+          return fail(status.error());
+        return file->identity();  // the new name changed its ctime
+      },
+      [this](Result<storage::FileIdentity> identity) { on_finished(std::move(identity)); });
+}
+
+void Transfer::on_finished(Result<storage::FileIdentity> identity) {
+  if (!identity) {
+    fail_with(identity.error().in("the download is complete but cannot get its name"));
+    if (stop_done_ != nullptr) services_.loop.defer(stop_done_);
+    return;
+  }
+  row_.sources = all_sources();
+  row_.identity = *identity;
+  row_.part_name.clear();
+  row_.have.clear();
+  row_.writing = false;
+  row_.seconds += seconds_of(services_.loop.now() - started_);
+  // Complete is said only when it is durable.
+  auto complete = row_;
+  complete.state = TransferState::Complete;
+  services_.store.run(
+      scope_,
+      [complete, account = account_](storage::StateDb& db) { return db.put_transfer(account, complete); },
+      [this](const Status& status) {
+        if (!status) {
+          fail_with(status.error());
+        } else {
+          row_.state = TransferState::Complete;
+          log::info("download complete",
+                    {{"name", row_.name}, {"group", row_.group_name}, {"bytes", row_.size}});
+          enter(Phase::Active, "");
+          if (stop_done_ == nullptr) hash_whole_file();
+        }
+        if (stop_done_ != nullptr) stop_done_();
+      });
+}
+
+// One serial stream over the whole file, a step at a time, so that checks of arriving pieces go between.
+void Transfer::hash_whole_file() {
+  struct Hashing {
+    Sha1Stream stream;
+    Buffer buffer{kSha1StepBytes};
+    std::uint64_t offset = 0;
+    Status status = {};
+  };
+  struct Step {
+    static void run(Transfer* self, const std::shared_ptr<Hashing>& hashing) {
+      const auto size = self->row_.size;
+      self->scope_.run(
+          self->services_.hash,
+          [hashing, file = self->file_, size] {
+            const auto count = std::min<std::uint64_t>(kSha1StepBytes, size - hashing->offset);
+            hashing->buffer.set_size(static_cast<std::size_t>(count));
+            hashing->status = file->read(hashing->offset, hashing->buffer.span());
+            hashing->stream.update(hashing->buffer.view());
+            hashing->offset += count;
+            return hashing->offset == size || !hashing->status;
+          },
+          [self, hashing](bool done) {
+            if (!done) run(self, hashing);
+            else self->on_whole_file_hashed(hashing->status, hashing->stream.finish());
+          });
+    }
+  };
+  Step::run(this, std::make_shared<Hashing>());
+}
+
+void Transfer::on_whole_file_hashed(const Status& status, const Sha1& sha1) {
+  if (!status) {
+    log::warn("cannot hash the whole file", {{"name", row_.name}, {"cause", status.error().message}});
+    return;
+  }
+  row_.file_sha1 = sha1 == row_.sha1 ? storage::FileSha1::Ok : storage::FileSha1::Mismatch;
+  put_row();
+  if (row_.file_sha1 == storage::FileSha1::Mismatch)
+    fail_with(Error{Code::Integrity,
+                    "the share is inconsistent: all pieces fit, the SHA-1 of the whole file does not",
+                    {}});
+  else owner_.on_transfer_changed(*this);
+}
+
+// Serving found that the file is not the one that was verified: nothing more leaves before it is checked.
+void Transfer::on_file_changed() {
+  if (swarm_ == nullptr) return;
+  log::warn("a shared file has changed", {{"path", file_->path()}});
+  close_links();
+  swarm_.reset();
+  file_.reset();
+  open();
+}
+
+}  // namespace p2p::peer

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// All transfers of the account in use, and every peer link: who is dialled, who is let in, which link
+// stays when two cross, the limits that all share, and what the tracker is told of it.
+//
+// A link is owned here from its first byte; once open it belongs to one transfer as well. A link that is
+// dropped is silent at once and destroyed on a clean stack.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "daemon/peer/membership_book.h"
+#include "daemon/peer/options.h"
+#include "daemon/peer/tracker_client.h"
+#include "daemon/peer/tracker_clock.h"
+#include "daemon/peer/transfer.h"
+
+namespace p2p::peer {
+
+class Transfers final : private PeerLinkOwner, private TransferOwner, private io::Acceptor::Listener {
+ public:
+  // Everything must outlive this. `on_changed`: something that commands show or wait for has changed.
+  struct Surroundings {
+    io::Loop& loop;
+    io::WorkPool& disk;
+    io::WorkPool& hash;
+    StateStore& store;
+    Random& random;
+    const MembershipBook& memberships;
+    TrackerClient& tracker;
+    const TrackerClock& clock;
+    const tls::Context& context;
+    const Options& options;
+    DeviceId self;
+  };
+  Transfers(Surroundings around, Bound<> on_changed);
+  ~Transfers();
+
+  Result<io::SocketAddress> listen();
+  const io::SocketAddress& listening() const { return listening_; }
+
+  // The account's transfers, as stored; `piece_list` of each is read from the store.
+  void load(std::int64_t account, std::vector<storage::TransferRow> rows);
+  // Logged out: links are cut in this turn, nothing stays but the rows on disk.
+  void unload();
+
+  // A new one; its row is in the database already.
+  Transfer& add(storage::TransferRow row, std::shared_ptr<const meta::Metainfo> metainfo);
+  void remove(const DownloadId& id);
+  std::int64_t account() const { return account_; }
+
+  const std::map<DownloadId, std::unique_ptr<Transfer>>& all() const { return transfers_; }
+  Transfer* find(const DownloadId& id) const;
+  Transfer* find(const ShareKey& share) const;  // the one that is not failed, if there are several
+  Result<Transfer*> find_download(const std::string& id_prefix) const;
+
+  // The tracker's side.
+  void on_attached();
+  void on_peers(const pb::tracker::Peers& peers);
+  void on_roster_changed(const GroupId& group);  // closes links of those who are no longer members
+  void on_membership_lost(const GroupId& group);
+
+  void set_limits(std::uint64_t upload, std::uint64_t download);
+  std::uint64_t upload_limit() const { return upload_limit_; }
+  std::uint64_t download_limit() const { return download_limit_; }
+  std::size_t links_open() const;
+
+  // Orderly stop: no new links, last checkpoints; `done` when all is on disk.
+  void stop(std::function<void()> done);
+
+ private:
+  std::optional<Admission> admit(PeerLink& link, const wire::Hello& hello) override;
+  void on_link_open(PeerLink& link, bool fast, bool extended) override;
+  void on_link_message(PeerLink& link, const wire::Message& message) override;
+  void on_link_drained(PeerLink& link) override;
+  void on_link_closed(PeerLink& link, const Error& reason) override;
+  void on_transfer_changed(Transfer& transfer) override;
+  void drop_link(PeerLink& link) override;
+  void on_upload_limited() override;
+  void on_accept(std::unique_ptr<io::Stream> stream) override;
+
+  WallTime now_wall() const;
+  Transfer* transfer_of(const PeerLink& link) const;
+  bool may_dial(const io::SocketAddress& address) const;
+  void dial_due();
+  void dial(Transfer& transfer, const swarm::Candidate& candidate);
+  void on_upload_refilled();
+  void on_download_refilled();
+  void on_grant_timer();
+  void schedule();  // which downloads fetch, and with how much memory
+  void announce(Transfer& transfer);
+  void ask_peers(Transfer& transfer);
+
+  Surroundings around_;
+  Bound<> on_changed_;
+  io::Acceptor acceptor_;
+  io::SocketAddress listening_;
+  std::int64_t account_ = 0;
+  std::map<DownloadId, std::unique_ptr<Transfer>> transfers_;
+  std::map<PeerLink*, std::unique_ptr<PeerLink>> links_;
+  std::size_t greeting_ = 0;  // accepted, not yet open
+  std::size_t dialling_ = 0;
+  std::set<DownloadId> queued_;
+  std::map<DownloadId, pb::tracker::Activity> announced_;
+  swarm::TokenBucket upload_;
+  swarm::TokenBucket download_;
+  std::uint64_t upload_limit_ = 0;
+  std::uint64_t download_limit_ = 0;
+  bool reading_paused_ = false;
+  bool scheduling_ = false;
+  bool stopping_ = false;
+  std::size_t stops_waiting_ = 0;
+  io::Timer dial_timer_;
+  io::Timer upload_timer_;
+  io::Timer download_timer_;
+  io::Timer grant_timer_;
+  io::WorkScope scope_;
+};
+
+}  // namespace p2p::peer
