@@ -221,7 +221,9 @@ Status Client::read_some() {
   const auto count = ::recv(socket_, chunk.data(), chunk.size(), 0);
   if (count < 0 && errno == EINTR) return {};
   if (count < 0) return fail(system_error(errno, "cannot read from the daemon"));
-  if (count == 0) return fail(Code::Closed, "the daemon closed the connection");
+  if (count == 0)
+    return fail(Code::DaemonUnreachable, "the daemon closed the connection",
+                "it may have stopped; see its log");
   decoder_.feed(ByteSpan(chunk).first(static_cast<std::size_t>(count)));
   return {};
 }

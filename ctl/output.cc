@@ -11,6 +11,11 @@
 namespace p2p::ctl {
 namespace {
 
+// Every error says what to do next.
+std::string hint_of(const Error& error) {
+  return error.hint.empty() ? std::string(default_hint(error.code)) : error.hint;
+}
+
 bool needs_escape(utf8proc_int32_t c) {
   const auto category = utf8proc_category(c);
   return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
@@ -50,14 +55,14 @@ std::string json_string(std::string_view text) {
 
 std::string error_json(const Error& error, int exit) {
   return fmt::format(R"({{"error":{{"code":{},"message":{},"hint":{},"exit":{}}}}})",
-                     json_string(code_name(error.code)), json_string(error.message), json_string(error.hint),
-                     exit);
+                     json_string(code_name(error.code)), json_string(error.message),
+                     json_string(hint_of(error)), exit);
 }
 
 std::string error_text(const Error& error, bool color) {
   std::string out = color ? "\x1b[1;31mp2pctl:\x1b[0m " : "p2pctl: ";
   out += safe_text(error.message) + "\n";
-  if (!error.hint.empty()) out += "hint: " + safe_text(error.hint) + "\n";
+  out += "hint: " + safe_text(hint_of(error)) + "\n";
   return out;
 }
 

@@ -81,6 +81,42 @@ Code code_from_name(std::string_view name) {
   return Code::Internal;
 }
 
+std::string_view default_hint(Code code) {
+  switch (code) {
+    case Code::InvalidArgument:
+    case Code::InvalidName:
+    case Code::Unsupported: return "see 'p2pctl --help'";
+    case Code::NotRegularFile:
+      return "only regular files can be shared; share the files of a folder one by one";
+    case Code::DaemonUnreachable: return "start p2pd: systemctl --user start p2pd";
+    case Code::LoginRequired: return "p2pctl account login NAME";
+    case Code::LoginRefused: return "check the name and the password; the operator can reset a lost one";
+    case Code::TrackerChanged:
+    case Code::TrackerUnpinned: return "ask the tracker's operator for its address: p2pctl tracker address";
+    case Code::NotMember: return "ask to join the group: p2pctl group join GROUP";
+    case Code::NotAdmin: return "ask an admin of the group: p2pctl group members GROUP";
+    case Code::NotAllowed: return "ask an admin of the group, or the tracker's operator";
+    case Code::NotFound: return "check the name: p2pctl group list, p2pctl file list, p2pctl download list";
+    case Code::Exists: return "choose another name";
+    case Code::Conflict: return "look at the present state and try again";
+    case Code::TrackerUnreachable:
+    case Code::TimedOut: return "see 'p2pctl status', and try again with a longer --timeout";
+    case Code::Integrity: return "do not trust this data; tell who published it";
+    case Code::Unfinished: return "see 'p2pctl download list'";
+    case Code::PermissionDenied: return "check who owns it and who may enter its folder";
+    case Code::NoSpace: return "make room on that disk, or choose another folder";
+    case Code::Limit:
+    case Code::Busy: return "try again later";
+    case Code::AddressInUse: return "stop the other program, or choose another address or folder";
+    case Code::Io:
+    case Code::Corrupt: return "check the disk; the daemon's log has more";
+    case Code::Closed:
+    case Code::Cancelled: return "try again";
+    case Code::Internal: return "the daemon's log has more";
+  }
+  return "the daemon's log has more";
+}
+
 int exit_status(Code code) {
   for (const auto& row : kCodes)
     if (row.code == code) return row.exit_status;

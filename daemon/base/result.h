@@ -49,7 +49,9 @@ enum class Code : std::uint8_t {
 
 std::string_view code_name(Code code);
 Code code_from_name(std::string_view name);  // unknown names become Internal
-int exit_status(Code code);                  // the exit status CLI.md promises for it
+// What to try next when an error has no hint of its own.
+std::string_view default_hint(Code code);
+int exit_status(Code code);  // the exit status CLI.md promises for it
 
 struct Error {
   Code code = Code::Internal;

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cstring>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -372,9 +374,9 @@ struct Acceptor::Handle {
 Acceptor::Acceptor(Loop& loop, Listener& listener) : loop_(loop), listener_(listener) {}
 
 Acceptor::~Acceptor() {
-  if (handle_ == nullptr) return;
-  handle_->retire();
+  if (handle_ != nullptr) handle_->retire();
   if (!path_.empty()) ::unlink(path_.c_str());
+  if (lock_ >= 0) ::close(lock_);
 }
 
 Result<SocketAddress> Acceptor::listen(const SocketAddress& address) {
@@ -400,6 +402,12 @@ Status Acceptor::listen_unix(const std::string& path) {
   if (path.size() > kUnixPathBytes)
     return fail(Code::InvalidArgument, path + ": a socket path has at most 107 bytes",
                 "choose a shorter --control path");
+  const auto lock_path = path + ".lock";
+  lock_ = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (lock_ < 0) return fail(system_error(errno, lock_path));
+  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0)
+    return fail(Code::AddressInUse, "another daemon answers on " + path,
+                "stop it, or choose another --control path");
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode) || status.st_uid != ::geteuid())

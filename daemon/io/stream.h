@@ -76,7 +76,8 @@ class Acceptor {
 
   // Gives the address in fact (port 0 becomes a real one). "[::]" listens on IPv4 too.
   Result<SocketAddress> listen(const SocketAddress& address);
-  // Takes the place of a stale socket of ours; the mode is 0600. Refuses paths of over 107 bytes.
+  // Takes the place of a stale socket of ours; the mode is 0600. Refuses paths of over 107 bytes. PATH.lock
+  // is held as long as we listen, so that a living daemon's socket is never taken for a stale one.
   Status listen_unix(const std::string& path);
 
  private:
@@ -85,6 +86,7 @@ class Acceptor {
   Listener& listener_;
   Handle* handle_ = nullptr;
   std::string path_;  // to unlink at the end
+  int lock_ = -1;
 };
 
 }  // namespace p2p::io

@@ -71,11 +71,14 @@ Result<io::SocketAddress> Node::start() {
 }
 
 void Node::stop(std::function<void()> done) {
-  control_.close();
+  for (const auto& wait : waits_)
+    wait.call->refuse(
+        Error{Code::Unfinished, "p2pd is stopping", "the work goes on when p2pd is started again"});
   waits_.clear();
   wait_timer_.cancel();
   grant_timer_.cancel();
   probe_.reset();
+  control_.close();
   tracker_.set_target(std::nullopt);
   transfers_.stop(std::move(done));
 }

@@ -15,6 +15,10 @@ Status PayloadFile::read(std::uint64_t offset, std::span<std::uint8_t> out) cons
 Status PayloadFile::read_parts(std::uint64_t offset, std::vector<iovec>& parts) const {
   std::size_t first = 0;
   while (first < parts.size()) {
+    if (parts[first].iov_len == 0) {
+      ++first;
+      continue;
+    }
     const int count = static_cast<int>(std::min<std::size_t>(parts.size() - first, IOV_MAX));
     const auto got = ::preadv(file_.get(), &parts[first], count, static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;

@@ -302,7 +302,6 @@ def a_full_disk_is_named_others_go_on_and_it_resumes():
         os.remove(filler)
         row = bob.wait_for(download, 'complete', 60)
         expect_equal(sha1_of(row['path']), sha1_of(big))
-        bob.ok('download', 'forget', download)
         bob.stop()
 
 

@@ -187,13 +187,29 @@ def output_and_existing_targets_follow_the_options():
         into_folder = bob.ok('download', 'start', 'lab/other.bin', '-o', folder, '--wait')
         expect_equal(into_folder['path'], os.path.join(folder, 'other.bin'))
         expect_equal(sorted(os.listdir(folder)), ['other.bin'])
+        # A device takes part in a share once: asking again names where the file is.
+        error = bob.refused(7, 'download', 'start', 'lab/other.bin', '-o', folder)
+        expect_equal(error['code'], 'exists')
+        expect(into_folder['path'] in error['message'], f'the path is named: {error}')
+
+        second = world.file('b.bin', 200 * KIB)
+        alice.ok('file', 'share', second, 'lab', '--wait')
         target = os.path.join(folder, 'mine.bin')
-        as_file = bob.ok('download', 'start', 'lab/other.bin', '-o', target, '--wait')
-        expect_equal(sha1_of(as_file['path']), sha1_of(path))
-        expect_equal(bob.refused(7, 'download', 'start', 'lab/other.bin', '-o', folder)['code'], 'exists')
-        renamed = bob.ok('download', 'start', 'lab/other.bin', '-o', folder, '--on-exist', 'rename', '--wait')
-        expect(renamed['path'] != into_folder['path'], 'a new name was found')
-        expect_equal(sha1_of(renamed['path']), sha1_of(path))
+        as_file = bob.ok('download', 'start', 'lab/b.bin', '-o', target, '--wait')
+        expect_equal(as_file['path'], target)
+        expect_equal(sha1_of(target), sha1_of(second))
+
+        third = world.file('c.bin', 100 * KIB)
+        alice.ok('file', 'share', third, 'lab', '--wait')
+        taken = os.path.join(folder, 'c.bin')
+        with open(taken, 'wb') as file:
+            file.write(b'mine')
+        expect_equal(bob.refused(7, 'download', 'start', 'lab/c.bin', '-o', folder)['code'], 'exists')
+        renamed = bob.ok('download', 'start', 'lab/c.bin', '-o', folder, '--on-exist', 'rename', '--wait')
+        expect(renamed['path'] != taken, 'a new name was found')
+        expect_equal(sha1_of(renamed['path']), sha1_of(third))
+        with open(taken, 'rb') as file:
+            expect_equal(file.read(), b'mine')
 
 
 @test()
