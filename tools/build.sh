@@ -86,5 +86,5 @@ build() {
 build_release() {
   local werror=false
   [ "$(g++ -dumpversion 2>/dev/null)" != 12 ] || werror=true
-  build build-release --buildtype=release -Dtests=false -Dwerror=$werror
+  build build-release --buildtype=release -Doptimization=2 -Dtests=false -Dwerror=$werror
 }

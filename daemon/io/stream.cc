@@ -220,7 +220,7 @@ Stream::~Stream() {
 
 Status Stream::connect(const SocketAddress& to, const std::optional<SocketAddress>& from) {
   const auto target = to_sockaddr(to);
-  handle_->init_tcp(target.ss_family);
+  handle_->init_tcp(AF_UNSPEC);  // the socket is made by bind or connect, whose errors are reported
   if (from && from->host.size() == to.host.size()) {
     auto source = *from;
     source.port = 0;
@@ -385,7 +385,7 @@ Result<SocketAddress> Acceptor::listen(const SocketAddress& address) {
   handle_->owner = this;
   handle_->is_tcp = true;
   const auto local = to_sockaddr(address);
-  CHECK(uv_tcp_init_ex(loop_.raw(), &handle_->tcp, local.ss_family) == 0);
+  CHECK(uv_tcp_init(loop_.raw(), &handle_->tcp) == 0);
   handle_->handle.data = handle_;
   if (const int result = uv_tcp_bind(&handle_->tcp, reinterpret_cast<const sockaddr*>(&local), 0); result < 0)
     return fail(uv_error(result, "cannot listen on " + address.text()));

@@ -89,6 +89,7 @@ void Node::call_account_parameters(const CallPointer& call) {
     return call->refuse(Error{Code::InvalidArgument, "no tracker was used on this device before",
                               "name it: --tracker p2p://HOST:PORT/#FINGERPRINT"});
   if (!text.starts_with("p2p://")) {
+    if (probe_ != nullptr) return call->refuse(Error{Code::Busy, "another login is under way", "try again"});
     const auto target = parse_host_port(text);
     if (!target) return call->refuse(target.error());
     std::optional<io::SocketAddress> from;
@@ -183,7 +184,7 @@ void Node::call_account_logout(const CallPointer& call) {
   log::info("logged out", {{"user", account_->user}});
   leave_account();
   const auto finish = [this, call, view] {
-    tracker_.set_target(std::nullopt);
+    if (!is_logged_in()) tracker_.set_target(std::nullopt);
     pb::control::Response response;
     *response.mutable_account() = view;
     response.mutable_account()->set_connected(false);

@@ -88,22 +88,20 @@ void Node::call_group_join(const CallPointer& call) {
 void Node::wait_for_decision(const CallPointer& call, const std::string& group) {
   call->progress({});
   auto asked = std::make_shared<bool>(false);
-  add_wait(call, [this, group, asked](Call& waiting) {
+  add_wait(call, [this, call, group, asked](Call& waiting) {
     const auto* membership = memberships_.find(group);
-    const bool pending = membership != nullptr && membership->role == trust::Role::Pending;
-    if (*asked || (membership != nullptr && pending)) return !waiting.is_open();
+    if (*asked || (membership != nullptr && membership->role == trust::Role::Pending))
+      return !waiting.is_open();
     *asked = true;
     pb::tracker::Request request;
     request.mutable_show_group()->set_group(group);
-    for (auto& wait : waits_)
-      if (wait.call.get() == &waiting)
-        ask(wait.call, std::move(request), Kind::Query,
-            [kept = wait.call, group](const pb::tracker::Response& answer) {
-              if (answer.group().role() >= pb::member) answer_group(kept, answer);
-              else
-                kept->refuse(Error{Code::NotAllowed, "the request to join '" + group + "' was rejected",
-                                   "ask its admins"});
-            });
+    ask(call, std::move(request), Kind::Query, [call, group, asked](const pb::tracker::Response& answer) {
+      if (answer.group().role() == pb::pending) *asked = false;  // look again at the next poll
+      else if (answer.group().role() >= pb::member) answer_group(call, answer);
+      else
+        call->refuse(
+            Error{Code::NotAllowed, "the request to join '" + group + "' was rejected", "ask its admins"});
+    });
     return false;
   });
 }

@@ -89,13 +89,25 @@ class ControlServer::Client final : private io::FrameStream::Listener {
     }
     std::erase_if(calls_, [](const CallPointer& call) { return !call->is_open(); });
     auto call = std::make_shared<Call>(frame.id(), std::move(*frame.mutable_request()),
-                                       [this](const pb::control::Frame& answer) { frames_.send(answer); });
+                                       [this](const pb::control::Frame& answer) { send(answer); });
     if (calls_.size() >= limits::kControlRequestsPerClient) {
       call->refuse(Error{Code::Limit, "too many requests at a time on one connection", {}});
       return;
     }
     calls_.insert(call);
     server_.listener_.on_call(std::move(call));
+  }
+
+  void send(const pb::control::Frame& answer) {
+    // A client that is stopped must not pile up progress.
+    if (answer.has_progress() && frames_.transport().pending_bytes() > limits::kSendLowWaterBytes) return;
+    if (answer.ByteSizeLong() <= limits::kControlFrameBytes) return frames_.send(answer);
+    pb::control::Frame refusal;
+    refusal.set_id(answer.id());
+    refusal.mutable_response()->mutable_error()->set_code(std::string(code_name(Code::Limit)));
+    refusal.mutable_response()->mutable_error()->set_message("the answer is too long for one message");
+    refusal.mutable_response()->mutable_error()->set_hint("ask for one group, or one file");
+    frames_.send(refusal);
   }
 
   void on_frames_closed(const Error&) override { end(); }

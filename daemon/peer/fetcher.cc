@@ -140,6 +140,8 @@ void Fetcher::on_detail(const std::shared_ptr<Order>& order, const pb::tracker::
 // A device takes part in a share once.
 Status Fetcher::check_new(const ShareKey& share) const {
   const auto* same = around_.transfers.find(share);
+  if (same == nullptr && starting_.contains(share))
+    return fail(Code::Exists, "another command starts this download just now", "p2pctl download list");
   if (same == nullptr) return {};
   if (same->is_complete())
     return fail(Code::Exists, "this device has it already: " + same->row().path, "copy it from there");
@@ -193,20 +195,22 @@ void Fetcher::on_piece_list(const std::shared_ptr<Order>& order) {
     order->done(fail(status.error()));
     return;
   }
+  starting_.insert({row.group, row.info_hash});
   scope_.run(
       around_.disk, [row]() -> Status { return make_part_file(row); },
       [this, order, shared](const Status& made) {
         if (!made) {
+          starting_.erase({order->row.group, order->row.info_hash});
           order->done(fail(made.error()));
           return;
         }
         around_.store.run(
             scope_,
             [order, account = around_.transfers.account()](storage::StateDb& db) -> Status {
-              if (auto status = db.put_transfer(account, order->row); !status) return status;
-              return db.put_piece_list(order->row.id, order->piece_list);
+              return db.put_transfer_and_list(account, order->row, order->piece_list);
             },
             [this, order, shared](const Status& stored) {
+              starting_.erase({order->row.group, order->row.info_hash});
               if (!stored) {
                 order->done(fail(stored.error()));
                 return;

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 
 #include "daemon/peer/transfers.h"
 
@@ -39,6 +40,7 @@ class Fetcher {
   void on_piece_list(const std::shared_ptr<Order>& order);
 
   Surroundings around_;
+  std::set<ShareKey> starting_;  // accepted, their rows not yet durable
   io::WorkScope scope_;
 };
 

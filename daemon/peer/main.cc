@@ -5,6 +5,7 @@
 #include <google/protobuf/stubs/logging.h>
 #include <optional>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,6 +84,12 @@ class Daemon {
 };
 
 Status run(Options options) {
+  // Every served file holds a descriptor.
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &files);
+  }
   if (auto status = storage::make_folder(options.data_dir); !status)
     return fail(status.error().in("cannot make the data directory"));
   if (auto status = storage::make_folder(options.download_dir); !status)

@@ -42,7 +42,7 @@ Node::Node(io::Loop& loop, Options options, trust::KeyPair identity, storage::St
       tracker_(loop, tracker_context_, self_, specific(options_.listen), random_, *this),
       transfers_({loop, disk_, hash_, store_, random_, memberships_, tracker_, clock_, peer_context_,
                   options_, self_},
-                 bind<&Node::on_changed>(this)),
+                 bind<&Node::on_changed>(this), bind<&Node::on_loaded>(this)),
       publisher_({loop, hash_, store_, tracker_, transfers_, identity_, clock_}),
       fetcher_({store_, disk_, tracker_, transfers_, clock_, options_}),
       control_(loop, *this),
@@ -85,6 +85,9 @@ void Node::stop(std::function<void()> done) {
 
 // Makes the stored account the one in use.
 void Node::adopt(storage::State state) {
+  // Two logins at a time: the later one finds the first one's work and begins anew.
+  publisher_.clear();
+  transfers_.unload();
   account_ = std::move(state.account);
   clock_.set_floor({account_->highest_time});
   memberships_.clear();
@@ -116,7 +119,7 @@ void Node::on_tracker_hello(const TrackerSession::Hello& hello) {
   memberships_.set_key_set(hello.keys);
   pending_key_set_ = hello.key_set_bytes;
   if (!is_logged_in()) return;
-  account_->highest_time = hello.now.seconds;
+  account_->highest_time = std::max(account_->highest_time, hello.now.seconds);
   store_.run(
       scope_,
       [id = account_->id, keys = hello.key_set_bytes, now = hello.now](storage::StateDb& db) {
@@ -262,6 +265,10 @@ void Node::add_wait(const CallPointer& call, std::function<bool(Call&)> poll) {
   if (poll(*call)) return;
   waits_.push_back({call, loop_.now(), std::move(poll)});
   if (!wait_timer_.is_set()) wait_timer_.set(kWaitPoll);
+}
+
+void Node::on_loaded() {
+  if (tracker_.is_attached()) publisher_.resume();
 }
 
 void Node::poll_waits() {

@@ -51,6 +51,7 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   void adopt(storage::State state);
   void leave_account();
   void on_changed();
+  void on_loaded();
   void poll_waits();
   void renew_grants();
   bool is_logged_in() const { return account_ && account_->logged_in; }

@@ -119,6 +119,7 @@ bool PeerLink::take_handshake() {
   if (!*handshake) return false;
   early_.erase(early_.begin(), early_.begin() + static_cast<std::ptrdiff_t>(used));
   state_ = State::Open;
+  was_open_ = true;
   timer_.set(limits::kIdlePing);
   owner_.on_link_open(*this, (*handshake)->features.fast, (*handshake)->features.extensions);
   return state_ == State::Open;
@@ -162,6 +163,11 @@ void PeerLink::send_bytes(ByteSpan encoded) {
   if (state_ != State::Open) return;
   spoke_ = loop_.now();
   transport_->write(encoded);
+  // Who never reads while it keeps asking is cut, on a clean stack.
+  if (transport_->pending_bytes() > 2 * limits::kSendBufferBytes && !choked_up_) {
+    choked_up_ = true;
+    timer_.set(Duration(0));
+  }
 }
 
 void PeerLink::pause_reading() {
@@ -175,6 +181,10 @@ void PeerLink::resume_reading() {
 void PeerLink::on_timer() {
   if (state_ != State::Open) {
     end(Error{Code::TimedOut, "no greeting in time", {}});
+    return;
+  }
+  if (choked_up_) {
+    end(Error{Code::Limit, "it does not read what it asked for", {}});
     return;
   }
   const auto now = loop_.now();

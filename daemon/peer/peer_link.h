@@ -64,6 +64,7 @@ class PeerLink final : private io::Transport::Listener {
   Status start(const io::SocketAddress& address, const std::optional<io::SocketAddress>& from);
 
   bool is_open() const { return state_ == State::Open; }
+  bool was_open() const { return was_open_; }  // ever
   bool is_dialled() const { return dialled_; }
   bool is_closed() const { return state_ == State::Closed; }
   const DeviceId& device() const { return device_; }  // known once secured
@@ -98,6 +99,7 @@ class PeerLink final : private io::Transport::Listener {
   const tls::Context& context_;
   PeerLinkOwner& owner_;
   bool dialled_;
+  bool was_open_ = false;
   State state_ = State::Securing;
   DeviceId device_;
   Greeting greeting_;
@@ -106,6 +108,7 @@ class PeerLink final : private io::Transport::Listener {
   io::Timer timer_;
   Bytes early_;  // received before Open
   wire::MessageDecoder decoder_;
+  bool choked_up_ = false;  // over limits::kSendBufferBytes, to be cut
   TimePoint heard_{};
   TimePoint spoke_{};
 };

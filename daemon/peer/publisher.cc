@@ -12,6 +12,8 @@ using storage::TransferState;
 
 namespace {
 
+constexpr Duration kNext = 0ms;  // another share may be waiting for its turn
+constexpr Duration kRetry = 1s;
 constexpr auto kPublishTime = std::chrono::hours(24 * 365);  // waits for the tracker as long as it takes
 
 }  // namespace
@@ -34,7 +36,8 @@ struct Publisher::Hashing {
   bool reading = false;
 };
 
-Publisher::Publisher(Surroundings around) : around_(around) {}
+Publisher::Publisher(Surroundings around)
+    : around_(around), retry_timer_(around.loop, bind<&Publisher::resume>(this)) {}
 Publisher::~Publisher() = default;
 
 void Publisher::clear() {
@@ -135,9 +138,11 @@ void Publisher::on_piece_read(const std::shared_ptr<Hashing>& hashing) {
 }
 
 void Publisher::on_hashed(const std::shared_ptr<Hashing>& hashing) {
-  hashing_.erase(hashing->id);
   auto* transfer = around_.transfers.find(hashing->id);
-  if (transfer == nullptr) return;
+  if (transfer == nullptr) {
+    hashing_.erase(hashing->id);
+    return;
+  }
   const auto identity = hashing->file->identity();
   if (!identity || *identity != hashing->identity) {
     fail_share(hashing->id, Error{Code::Integrity, hashing->path + " changed while it was read",
@@ -158,10 +163,12 @@ void Publisher::on_hashed(const std::shared_ptr<Hashing>& hashing) {
   row.identity = hashing->identity;
   row.state = TransferState::Publishing;
   row.file_sha1 = storage::FileSha1::Ok;
-  if (around_.transfers.find(ShareKey{row.group, row.info_hash}) != nullptr) {
+  if (const auto* same = around_.transfers.find(ShareKey{row.group, row.info_hash});
+      same != nullptr && same->row().id != row.id) {
     // The same content under the same name is in this group already, from this device.
     log::info("already shared", {{"name", row.name}, {"group", row.group_name}});
-    around_.transfers.remove(hashing->id);
+    hashing_.erase(row.id);
+    around_.transfers.remove(row.id);
     return;
   }
   trust::CatalogueEntry entry;
@@ -180,10 +187,10 @@ void Publisher::on_hashed(const std::shared_ptr<Hashing>& hashing) {
   around_.store.run(
       scope_,
       [row, shared, account = around_.transfers.account()](storage::StateDb& db) -> Status {
-        if (auto status = db.put_transfer(account, row); !status) return status;
-        return db.put_piece_list(row.id, shared->piece_list());
+        return db.put_transfer_and_list(account, row, shared->piece_list());
       },
       [this, row, shared](const Status& status) {
+        hashing_.erase(row.id);
         auto* published = around_.transfers.find(row.id);
         if (published == nullptr) return;
         if (!status) {
@@ -204,7 +211,9 @@ void Publisher::fail_share(const DownloadId& id, const Error& error) {
 
 void Publisher::publish(const DownloadId& id) {
   auto* transfer = around_.transfers.find(id);
-  if (transfer == nullptr || transfer->metainfo() == nullptr || publishing_[id]) return;
+  if (transfer == nullptr || transfer->metainfo() == nullptr || publishing_.contains(id)) return;
+  // The tracker takes so many uploads of one session; the next begins when one has ended.
+  if (publishing_.size() >= limits::kUploadsPerSession) return;
   publishing_[id] = true;
   auto piece_list = std::make_shared<const Bytes>(transfer->metainfo()->piece_list());
   const auto upload_id = trust::random_id<IdempotencyKey>().raw();
@@ -247,15 +256,15 @@ void Publisher::on_listed(const DownloadId& id, const Result<pb::tracker::Respon
   publishing_.erase(id);
   auto* transfer = around_.transfers.find(id);
   if (transfer == nullptr) return;
+  retry_timer_.set(kNext);
   if (!response) {
     const auto code = response.error().code;
     // An upload belongs to its session; when that broke, the whole of it starts again.
-    const bool again =
-        code == Code::TrackerUnreachable || code == Code::Cancelled || code == Code::Busy ||
-        (code == Code::InvalidArgument && around_.tracker.is_attached() && ++retries_[id] < kRetriesMax) ||
-        (code == Code::NotFound && ++retries_[id] < kRetriesMax);
-    if (!again) fail_share(id, response.error());
-    else if (around_.tracker.is_attached()) around_.loop.defer([this, id] { publish(id); });
+    const bool later = code == Code::TrackerUnreachable || code == Code::Cancelled || code == Code::Busy ||
+                       code == Code::Limit;
+    const bool again = code == Code::InvalidArgument || code == Code::NotFound;
+    if (later || (again && ++retries_[id] < kRetriesMax)) retry_timer_.set(kRetry);
+    else fail_share(id, response.error());
     return;
   }
   retries_.erase(id);

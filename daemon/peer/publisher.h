@@ -58,6 +58,7 @@ class Publisher {
   std::map<DownloadId, std::shared_ptr<Hashing>> hashing_;
   std::map<DownloadId, bool> publishing_;
   std::map<DownloadId, int> retries_;  // of uploads that a session did not survive
+  io::Timer retry_timer_;
   io::WorkScope scope_;
 };
 

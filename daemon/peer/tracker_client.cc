@@ -139,6 +139,7 @@ void TrackerClient::on_session_attached(const pb::tracker::Attached& attached) {
   listener_.on_tracker_attached(attached);
   for (auto& [id, waiting] : waiting_) {
     if (!is_attached()) return;
+    if (waiting.sent) continue;
     waiting.sent = true;
     session_->send(id, waiting.request);
   }
@@ -165,6 +166,14 @@ void TrackerClient::on_session_ended(const Error& reason) {
     listener_.on_tracker_lost(reason);
   }
   if (!target_) return;
+  if (reason.code == Code::TrackerChanged || reason.code == Code::Integrity ||
+      reason.code == Code::Unsupported) {
+    // Waiting longer does not make it the right tracker.
+    auto abandoned = std::move(waiting_);
+    waiting_.clear();
+    for (auto& [id, waiting] : abandoned)
+      loop_.defer([reply = std::move(waiting.reply), reason] { reply(fail(reason)); });
+  }
   retry_ = std::clamp(retry_ * 2, kRetryMin, kRetryMax);
   retry_timer_.set(
       Duration(static_cast<Duration::rep>(static_cast<double>(retry_.count()) * (0.5 + random_.unit() / 2))));

@@ -193,7 +193,7 @@ void Transfer::stop(std::function<void()> done) {
   close_links();
   if (swarm_ != nullptr) swarm_->set_fetching(false, services_.loop.now());
   if (phase_ == Phase::Finishing) return;  // on_finished() goes on
-  if (writes_in_flight_ == 0 && !checkpointing_) checkpoint([this] { stop_done_(); });
+  stop_if_idle();
 }
 
 std::uint32_t Transfer::pieces_have() const {

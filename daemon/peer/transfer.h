@@ -133,8 +133,9 @@ class Transfer {
   struct OpenResult {
     Result<std::shared_ptr<storage::PayloadFile>> file = fail(Code::Internal, "not opened");
     storage::FileIdentity identity;
-    std::vector<PieceIndex> to_verify;
-    bool verify_all = false;
+    std::vector<PieceIndex> to_verify;  // pieces with data in a part file
+    bool cut = false;                   // the part file is not as long as it was made
+    bool renamed = false;               // complete under its final name, but not known as such
   };
   struct ReadBatch;
 
@@ -157,11 +158,12 @@ class Transfer {
   void on_space_timer();
   void on_checkpoint_timer();
   void checkpoint(std::function<void()> done);
+  void stop_if_idle();
   void finish();
   void on_finished(Result<storage::FileIdentity> identity);
   void hash_whole_file();
   void on_whole_file_hashed(const Status& status, const Sha1& sha1);
-  void on_file_changed();
+  void on_file_changed(const Status& read);
   void put_row();
   // transfer_view.cc
   pb::control::DownloadState shown_state(std::string& cause) const;
@@ -193,12 +195,14 @@ class Transfer {
   std::vector<PieceIndex> to_verify_;
   std::size_t verifying_ = 0;
   bool verify_all_ = false;
+  bool verify_failed_ = false;
   storage::FileIdentity opened_identity_;
   std::size_t writes_in_flight_ = 0;
   std::size_t dirty_bytes_ = 0;
   bool dirty_ = false;
   bool checkpointing_ = false;
   TimePoint started_{};
+  int reopened_ = 0;  // in a row, without the file having changed
   std::function<void()> stop_done_;
 
   io::Timer timer_;

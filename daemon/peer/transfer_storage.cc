@@ -2,6 +2,7 @@
 // Opening and verifying the file, checking and writing pieces, checkpoints, the final name.
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 #include "daemon/base/check.h"
 #include "daemon/base/log.h"
@@ -15,6 +16,7 @@ using storage::TransferState;
 namespace {
 
 constexpr std::size_t kVerifyAtOnce = 4;
+constexpr int kReopensMax = 3;
 constexpr std::size_t kSha1StepBytes = 4 * limits::kMiB;
 
 using FilePointer = std::shared_ptr<storage::PayloadFile>;
@@ -23,30 +25,9 @@ struct Opened {
   FilePointer file;
   storage::FileIdentity identity;
   std::vector<PieceIndex> with_data;
+  bool cut = false;
+  bool renamed = false;
 };
-
-// On a disk thread. A download whose part file is gone starts it anew.
-Result<Opened> open_file(const storage::TransferRow& row, const meta::Geometry& geometry) {
-  auto split = storage::split_path(row.path);
-  if (!split) return fail(split.error());
-  auto directory = storage::Directory::open(split->folder);
-  if (!directory) return fail(directory.error());
-  const bool part = row.state != TransferState::Complete && !row.part_name.empty();
-  const auto name = part ? row.part_name : split->name;
-  auto descriptor = part ? directory->open_to_write(name) : directory->open_to_read(name);
-  if (part && !descriptor && descriptor.error().code == Code::NotFound) descriptor = directory->create(name);
-  if (!descriptor) return fail(descriptor.error());
-  Opened opened;
-  opened.file = std::make_shared<storage::PayloadFile>(std::move(*descriptor), directory->path_of(name));
-  auto identity = opened.file->identity();
-  if (!identity) return fail(identity.error());
-  opened.identity = *identity;
-  if (part) {
-    opened.with_data = opened.file->pieces_with_data(geometry);
-    if (auto status = opened.file->resize(geometry.size()); !status) return fail(status.error());
-  }
-  return opened;
-}
 
 struct CheckedPiece {
   Status read = {};
@@ -63,6 +44,55 @@ CheckedPiece check(ByteSpan bytes, const meta::Metainfo& metainfo, PieceIndex pi
   return checked;
 }
 
+// A death between the final name and its row leaves the whole file there; it is known by its content.
+bool holds_all(const storage::PayloadFile& file, const meta::Metainfo& metainfo) {
+  const auto& geometry = metainfo.geometry();
+  const auto identity = file.identity();
+  if (!identity || identity->size != geometry.size()) return false;
+  for (std::uint32_t i = 0; i < geometry.pieces(); ++i) {
+    Buffer data(geometry.piece_bytes({i}));
+    if (!file.read(geometry.piece_offset({i}), data.span())) return false;
+    const auto checked = check(data.view(), metainfo, {i});
+    if (!checked.sha1_good || !checked.root_good) return false;
+  }
+  return true;
+}
+
+// On a disk thread. A download whose part file is gone starts it anew.
+Result<Opened> open_file(const storage::TransferRow& row, const meta::Metainfo& metainfo) {
+  const auto& geometry = metainfo.geometry();
+  auto split = storage::split_path(row.path);
+  if (!split) return fail(split.error());
+  auto directory = storage::Directory::open(split->folder);
+  if (!directory) return fail(directory.error());
+  const bool part = row.state != TransferState::Complete && !row.part_name.empty();
+  Opened opened;
+  auto name = part ? row.part_name : split->name;
+  auto descriptor = part ? directory->open_to_write(name) : directory->open_to_read(name);
+  if (part && !descriptor && descriptor.error().code == Code::NotFound) {
+    if (auto finished = directory->open_to_read(split->name)) {
+      auto file =
+          std::make_shared<storage::PayloadFile>(std::move(*finished), directory->path_of(split->name));
+      opened.renamed = holds_all(*file, metainfo);
+      if (opened.renamed) opened.file = std::move(file);
+    }
+    if (!opened.renamed) descriptor = directory->create(name);
+  }
+  if (opened.file == nullptr) {
+    if (!descriptor) return fail(descriptor.error());
+    opened.file = std::make_shared<storage::PayloadFile>(std::move(*descriptor), directory->path_of(name));
+  }
+  auto identity = opened.file->identity();
+  if (!identity) return fail(identity.error());
+  opened.identity = *identity;
+  if (part && !opened.renamed) {
+    opened.cut = identity->size != 0 && identity->size != geometry.size();
+    opened.with_data = opened.file->pieces_with_data(geometry);
+    if (auto status = opened.file->resize(geometry.size()); !status) return fail(status.error());
+  }
+  return opened;
+}
+
 }  // namespace
 
 void Transfer::open() {
@@ -70,13 +100,15 @@ void Transfer::open() {
   enter(Phase::Opening, "");
   scope_.run(
       services_.disk,
-      [row = row_, geometry = metainfo_->geometry()]() -> Result<Opened> { return open_file(row, geometry); },
+      [row = row_, metainfo = metainfo_]() -> Result<Opened> { return open_file(row, *metainfo); },
       [this](Result<Opened> opened) {
         OpenResult result;
         if (opened) {
           result.file = opened->file;
           result.identity = opened->identity;
           result.to_verify = std::move(opened->with_data);
+          result.cut = opened->cut;
+          result.renamed = opened->renamed;
         } else {
           result.file = fail(opened.error());
         }
@@ -85,6 +117,7 @@ void Transfer::open() {
 }
 
 void Transfer::on_opened(OpenResult result) {
+  if (stop_done_ != nullptr) return;
   if (!result.file) {
     fail_with(result.file.error());
     return;
@@ -96,10 +129,18 @@ void Transfer::on_opened(OpenResult result) {
   if (row_.state == TransferState::Downloading || row_.state == TransferState::Paused) {
     verified_ = swarm::Bitfield::from_wire(pieces, row_.have).value_or(swarm::Bitfield(pieces));
     // Data that is not there any more was never synced, or somebody cut the file: believe the file.
-    swarm::Bitfield present(pieces);
+    if (result.cut) {
+      verified_ = swarm::Bitfield(pieces);
+      row_.writing = true;
+    }
+    swarm::Bitfield present(pieces, result.renamed);
     for (const auto piece : result.to_verify) present.set(piece);
     for (std::uint32_t i = 0; i < pieces; ++i)
       if (!present.has({i})) verified_.clear({i});
+    if (result.renamed) {
+      verified_ = swarm::Bitfield(pieces, true);
+      row_.part_name.clear();
+    }
     if (row_.writing)
       for (const auto piece : result.to_verify)
         if (!verified_.has(piece)) to_verify_.push_back(piece);
@@ -142,18 +183,25 @@ void Transfer::verify_next() {
 
 void Transfer::on_verified(PieceIndex piece, bool good) {
   --verifying_;
+  if (stop_done_ != nullptr) return;
   if (good) verified_.set(piece);
   if (!good && verify_all_) {
+    verify_failed_ = true;
     to_verify_.clear();
-    if (verifying_ == 0)
-      fail_with(Error{Code::Integrity, file_->path() + " has changed since it was shared", {}});
-    verify_all_ = verifying_ > 0;
+  }
+  if (verify_failed_) {
+    // The jobs still under way know this file; only then may it be given up.
+    if (verifying_ > 0) return;
+    verify_failed_ = false;
+    verify_all_ = false;
+    fail_with(Error{Code::Integrity, file_->path() + " has changed since it was shared", {}});
     return;
   }
   verify_next();
 }
 
 void Transfer::activate() {
+  if (stop_done_ != nullptr) return;
   if (verify_all_) row_.identity = opened_identity_;
   verify_all_ = false;
   swarm::Options options;
@@ -199,6 +247,7 @@ void Transfer::on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, 
                                 bool root_good) {
   if (swarm_ == nullptr) {
     --writes_in_flight_;
+    stop_if_idle();
     return;
   }
   if (root_good && !sha1_good) {
@@ -207,6 +256,7 @@ void Transfer::on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, 
         Code::Integrity,
         fmt::format("the share is inconsistent: piece {} fits its SHA-256 but not its SHA-1", piece.value),
         {}});
+    stop_if_idle();
     return;
   }
   if (!root_good) {
@@ -214,6 +264,7 @@ void Transfer::on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, 
     log::warn("piece failed hash", {{"name", row_.name}, {"group", row_.group_name}, {"piece", piece.value}});
     swarm_->on_piece_failed(piece, {}, services_.loop.now());
     drain_actions();
+    stop_if_idle();
     return;
   }
   const auto offset = metainfo_->geometry().piece_offset(piece);
@@ -224,7 +275,10 @@ void Transfer::on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, 
 
 void Transfer::on_piece_written(PieceIndex piece, const Status& status) {
   --writes_in_flight_;
-  if (swarm_ == nullptr) return;
+  if (swarm_ == nullptr) {
+    stop_if_idle();
+    return;
+  }
   if (!status) {
     swarm_->on_piece_lost(piece, services_.loop.now());
     if (status.error().code == Code::NoSpace) wait_for_space(status.error().message);
@@ -236,8 +290,13 @@ void Transfer::on_piece_written(PieceIndex piece, const Status& status) {
     if (dirty_bytes_ >= kCheckpointBytes && !checkpointing_ && stop_done_ == nullptr) checkpoint(nullptr);
   }
   drain_actions();
-  if (stop_done_ != nullptr && writes_in_flight_ == 0 && phase_ != Phase::Finishing && !checkpointing_)
-    checkpoint([this] { stop_done_(); });
+  stop_if_idle();
+}
+
+// An orderly stop waits for the pieces that are being checked and written.
+void Transfer::stop_if_idle() {
+  if (stop_done_ == nullptr || writes_in_flight_ != 0 || phase_ == Phase::Finishing || checkpointing_) return;
+  checkpoint([this] { std::exchange(stop_done_, [] {})(); });
 }
 
 // --- space -------------------------------------------------------------------------------------------
@@ -306,11 +365,11 @@ void Transfer::checkpoint(std::function<void()> done) {
       services_.disk, [file = file_]() -> Status { return file->sync(); },
       [this, have = std::move(have), last, done = std::move(done)](Status synced) {
         checkpointing_ = false;
-        if (row_.state != TransferState::Downloading) return;  // completed or failed meanwhile
-        if (!synced) {
+        if (phase_ == Phase::Finishing && synced) return;  // on_finished() says the rest, also of a stop
+        if (row_.state != TransferState::Downloading || !synced) {
           // What the kernel could not write is gone: verify everything again rather than trust it.
-          fail_with(synced.error());
-          if (done) done();
+          if (!synced && row_.state == TransferState::Downloading) fail_with(synced.error());
+          if (stop_done_ != nullptr) services_.loop.defer(std::exchange(stop_done_, [] {}));
           return;
         }
         row_.have = have;
@@ -325,7 +384,7 @@ void Transfer::checkpoint(std::function<void()> done) {
                            {{"name", row_.name}, {"cause", status.error().message}});
               if (done) done();
             });
-        if (stop_done_ != nullptr && !last && writes_in_flight_ == 0) checkpoint([this] { stop_done_(); });
+        if (!last) stop_if_idle();
       });
 }
 
@@ -345,11 +404,14 @@ void Transfer::finish() {
   if (phase_ == Phase::Finishing) return;
   checkpoint_timer_.cancel();
   space_timer_.cancel();
+  // Nothing may be written from here on, whatever happens to the finished file.
+  swarm_->set_fetching(false, services_.loop.now());
   enter(Phase::Finishing, "");
   scope_.run(
       services_.disk,
       [row = row_, file = file_]() -> Result<storage::FileIdentity> {
         if (auto status = file->sync(); !status) return fail(status.error());
+        if (row.part_name.empty()) return file->identity();
         auto split = storage::split_path(row.path);
         if (!split) return fail(split.error());
         auto directory = storage::Directory::open(split->folder);
@@ -362,9 +424,13 @@ void Transfer::finish() {
 }
 
 void Transfer::on_finished(Result<storage::FileIdentity> identity) {
+  if (phase_ != Phase::Finishing) {  // failed meanwhile
+    if (stop_done_ != nullptr) services_.loop.defer(std::exchange(stop_done_, [] {}));
+    return;
+  }
   if (!identity) {
     fail_with(identity.error().in("the download is complete but cannot get its name"));
-    if (stop_done_ != nullptr) services_.loop.defer(stop_done_);
+    if (stop_done_ != nullptr) services_.loop.defer(std::exchange(stop_done_, [] {}));
     return;
   }
   row_.sources = all_sources();
@@ -389,13 +455,14 @@ void Transfer::on_finished(Result<storage::FileIdentity> identity) {
           enter(Phase::Active, "");
           if (stop_done_ == nullptr) hash_whole_file();
         }
-        if (stop_done_ != nullptr) stop_done_();
+        if (stop_done_ != nullptr) std::exchange(stop_done_, [] {})();
       });
 }
 
 // One serial stream over the whole file, a step at a time, so that checks of arriving pieces go between.
 void Transfer::hash_whole_file() {
   struct Hashing {
+    FilePointer file;  // as it was when this began
     Sha1Stream stream;
     Buffer buffer{kSha1StepBytes};
     std::uint64_t offset = 0;
@@ -406,21 +473,24 @@ void Transfer::hash_whole_file() {
       const auto size = self->row_.size;
       self->scope_.run(
           self->services_.hash,
-          [hashing, file = self->file_, size] {
+          [hashing, size] {
             const auto count = std::min<std::uint64_t>(kSha1StepBytes, size - hashing->offset);
             hashing->buffer.set_size(static_cast<std::size_t>(count));
-            hashing->status = file->read(hashing->offset, hashing->buffer.span());
+            hashing->status = hashing->file->read(hashing->offset, hashing->buffer.span());
             hashing->stream.update(hashing->buffer.view());
             hashing->offset += count;
             return hashing->offset == size || !hashing->status;
           },
           [self, hashing](bool done) {
             if (!done) run(self, hashing);
-            else self->on_whole_file_hashed(hashing->status, hashing->stream.finish());
+            else if (self->file_ == hashing->file)
+              self->on_whole_file_hashed(hashing->status, hashing->stream.finish());
           });
     }
   };
-  Step::run(this, std::make_shared<Hashing>());
+  auto hashing = std::make_shared<Hashing>();
+  hashing->file = file_;
+  Step::run(this, hashing);
 }
 
 void Transfer::on_whole_file_hashed(const Status& status, const Sha1& sha1) {
@@ -437,9 +507,14 @@ void Transfer::on_whole_file_hashed(const Status& status, const Sha1& sha1) {
   else owner_.on_transfer_changed(*this);
 }
 
-// Serving found that the file is not the one that was verified: nothing more leaves before it is checked.
-void Transfer::on_file_changed() {
+// Serving found that the file is not the one that was verified, or cannot be read: nothing more leaves
+// before it is checked. A file that is unchanged and still unreadable is given up.
+void Transfer::on_file_changed(const Status& read) {
   if (swarm_ == nullptr) return;
+  if (!read && ++reopened_ > kReopensMax) {
+    fail_with(read.error());
+    return;
+  }
   log::warn("a shared file has changed", {{"path", file_->path()}});
   close_links();
   swarm_.reset();

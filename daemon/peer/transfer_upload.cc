@@ -110,8 +110,8 @@ void Transfer::read_batch(LinkState& state, std::shared_ptr<ReadBatch> batch) {
 void Transfer::on_batch_read(swarm::SessionId session, const std::shared_ptr<ReadBatch>& batch,
                              const Status& status) {
   if (swarm_ == nullptr) return;
-  if (batch->changed) {
-    on_file_changed();
+  if (batch->changed || (!status && is_complete())) {
+    on_file_changed(status);
     return;
   }
   const auto at = links_.find(session);
@@ -128,6 +128,8 @@ void Transfer::on_batch_read(swarm::SessionId session, const std::shared_ptr<Rea
     for (const auto& block : batch->blocks) swarm_->on_upload_sent(session, block, now);
     pump_upload(*at->second.link);
   }
+  if (!status && swarm_ != nullptr)
+    if (const auto one = links_.find(session); one != links_.end()) pump_upload(*one->second.link);
   drain_actions();
 }
 

@@ -15,6 +15,8 @@ using storage::TransferState;
 namespace {
 
 constexpr auto kGrantCheck = std::chrono::seconds(1);
+constexpr Duration kAnnounceTogether = 10ms;
+constexpr int kAnnouncedTogether = 1000;
 constexpr double kBurstBytes = 64 * 1024;
 constexpr double kBurstSeconds = 0.05;
 
@@ -25,10 +27,12 @@ pb::tracker::Activity activity_of(const Transfer& transfer) {
 
 }  // namespace
 
-Transfers::Transfers(Surroundings around, Bound<> on_changed)
+Transfers::Transfers(Surroundings around, Bound<> on_changed, Bound<> on_loaded)
     : around_(around),
       on_changed_(on_changed),
+      on_loaded_(on_loaded),
       acceptor_(around.loop, *this),
+      announce_timer_(around.loop, bind<&Transfers::on_announce_due>(this)),
       dial_timer_(around.loop, bind<&Transfers::dial_due>(this)),
       upload_timer_(around.loop, bind<&Transfers::on_upload_refilled>(this)),
       download_timer_(around.loop, bind<&Transfers::on_download_refilled>(this)),
@@ -71,6 +75,7 @@ void Transfers::load(std::int64_t account, std::vector<storage::TransferRow> row
           }
           loaded->set_published(stored, std::make_shared<const meta::Metainfo>(std::move(*metainfo)));
           if (stored.state != TransferState::Publishing) loaded->open();
+          else on_loaded_();
           on_changed_();
         });
   }
@@ -86,6 +91,8 @@ void Transfers::unload() {
   auto old = std::make_shared<std::map<DownloadId, std::unique_ptr<Transfer>>>(std::move(transfers_));
   transfers_.clear();
   announced_.clear();
+  announce_due_.clear();
+  queued_.clear();
   around_.loop.defer([old] {});
   account_ = 0;
 }
@@ -183,6 +190,14 @@ void Transfers::on_accept(std::unique_ptr<io::Stream> stream) {
   links_.emplace(link.get(), std::move(link));
 }
 
+// Does the roster still know the user behind the link? A grant that is newer than the roster does.
+bool Transfers::is_welcome(const PeerLink& link) const {
+  const auto* membership = around_.memberships.find(link.share().group);
+  if (membership == nullptr || membership->grant_bytes.empty()) return false;
+  return !membership->roster || membership->roster->contains(link.grant().user) ||
+         link.grant().epoch > membership->roster->epoch;
+}
+
 Transfer* Transfers::transfer_of(const PeerLink& link) const { return find(link.share()); }
 
 // One silent refusal for everything: a share that is not there, not yours, or not served.
@@ -209,7 +224,10 @@ void Transfers::on_link_open(PeerLink& link, bool fast, bool extended) {
   if (link.is_dialled()) --dialling_;
   else --greeting_;
   auto* transfer = transfer_of(link);
-  if (transfer == nullptr || !transfer->is_serving() || stopping_) {
+  // Membership may have ended between the hello and now.
+  if (transfer == nullptr || !transfer->is_serving() || stopping_ || !is_welcome(link)) {
+    if (transfer != nullptr && link.is_dialled())
+      transfer->book().on_dial_failed(link.device(), around_.loop.now());
     drop_link(link);
     return;
   }
@@ -255,11 +273,13 @@ void Transfers::on_link_closed(PeerLink& link, const Error& reason) {
   const bool was_attached = transfer != nullptr && transfer->link_of(link.device()) == &link;
   if (was_attached) {
     transfer->remove_link(link);
-  } else if (link.is_dialled()) {
-    --dialling_;
-    if (transfer != nullptr) transfer->book().on_dial_failed(link.device(), around_.loop.now());
-  } else {
-    --greeting_;
+  } else if (!link.was_open()) {
+    if (link.is_dialled()) {
+      --dialling_;
+      if (transfer != nullptr) transfer->book().on_dial_failed(link.device(), around_.loop.now());
+    } else {
+      --greeting_;
+    }
   }
   around_.loop.defer([old = std::shared_ptr<PeerLink>(std::move(at->second))] {});
   links_.erase(at);
@@ -377,14 +397,29 @@ void Transfers::announce(Transfer& transfer) {
   const auto known = announced_.find(transfer.row().id);
   if (known != announced_.end() ? known->second == activity : activity == pb::tracker::stopped) return;
   announced_[transfer.row().id] = activity;
+  announce_due_.insert(transfer.row().id);
+  if (!announce_timer_.is_set()) announce_timer_.set(kAnnounceTogether);
+}
+
+// What changed within a moment goes out in one request: a daemon may have thousands of shares.
+void Transfers::on_announce_due() {
+  if (!around_.tracker.is_attached()) return announce_due_.clear();
   pb::tracker::Request request;
-  auto* share = request.mutable_announce()->add_shares();
-  share->set_group_id(transfer.row().group.raw());
-  share->set_info_hash(transfer.row().info_hash.raw());
-  share->set_activity(activity);
-  share->set_pieces_have(transfer.pieces_have());
+  std::vector<Transfer*> leeching;
+  while (!announce_due_.empty() && request.announce().shares_size() < kAnnouncedTogether) {
+    auto* transfer = find(*announce_due_.begin());
+    announce_due_.erase(announce_due_.begin());
+    if (transfer == nullptr) continue;
+    auto* share = request.mutable_announce()->add_shares();
+    share->set_group_id(transfer->row().group.raw());
+    share->set_info_hash(transfer->row().info_hash.raw());
+    share->set_activity(activity_of(*transfer));
+    share->set_pieces_have(transfer->pieces_have());
+    if (share->activity() == pb::tracker::leeching) leeching.push_back(transfer);
+  }
   around_.tracker.tell(std::move(request));
-  if (activity == pb::tracker::leeching) ask_peers(transfer);
+  for (auto* transfer : leeching) ask_peers(*transfer);
+  if (!announce_due_.empty()) announce_timer_.set(kAnnounceTogether);
 }
 
 void Transfers::ask_peers(Transfer& transfer) {
@@ -399,6 +434,7 @@ void Transfers::ask_peers(Transfer& transfer) {
 
 void Transfers::on_attached() {
   announced_.clear();
+  announce_due_.clear();
   for (auto& [id, transfer] : transfers_) announce(*transfer);
 }
 
@@ -428,9 +464,7 @@ void Transfers::on_peers(const pb::tracker::Peers& message) {
 void Transfers::on_roster_changed(const GroupId& group) {
   std::vector<PeerLink*> gone;
   for (auto& [link, owned] : links_)
-    if (link->is_open() && link->share().group == group &&
-        !around_.memberships.is_member(group, link->grant().user))
-      gone.push_back(link);
+    if (link->is_open() && link->share().group == group && !is_welcome(*link)) gone.push_back(link);
   for (auto* link : gone) {
     log::info("link closed: no longer a member", {{"device", link->device().hex()}});
     if (auto* transfer = transfer_of(*link)) transfer->remove_link(*link);
@@ -452,6 +486,7 @@ void Transfers::on_transfer_changed(Transfer& transfer) {
 
 void Transfers::stop(std::function<void()> done) {
   stopping_ = true;
+  announce_timer_.cancel();
   dial_timer_.cancel();
   upload_timer_.cancel();
   download_timer_.cancel();

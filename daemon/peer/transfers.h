@@ -35,7 +35,8 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
     const Options& options;
     DeviceId self;
   };
-  Transfers(Surroundings around, Bound<> on_changed);
+  // `on_loaded`: a share that is not listed yet can be published now.
+  Transfers(Surroundings around, Bound<> on_changed, Bound<> on_loaded);
   ~Transfers();
 
   Result<io::SocketAddress> listen();
@@ -91,10 +92,13 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   void on_grant_timer();
   void schedule();  // which downloads fetch, and with how much memory
   void announce(Transfer& transfer);
+  void on_announce_due();
+  bool is_welcome(const PeerLink& link) const;
   void ask_peers(Transfer& transfer);
 
   Surroundings around_;
   Bound<> on_changed_;
+  Bound<> on_loaded_;
   io::Acceptor acceptor_;
   io::SocketAddress listening_;
   std::int64_t account_ = 0;
@@ -104,6 +108,7 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   std::size_t dialling_ = 0;
   std::set<DownloadId> queued_;
   std::map<DownloadId, pb::tracker::Activity> announced_;
+  std::set<DownloadId> announce_due_;
   swarm::TokenBucket upload_;
   swarm::TokenBucket download_;
   std::uint64_t upload_limit_ = 0;
@@ -112,6 +117,7 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   bool scheduling_ = false;
   bool stopping_ = false;
   std::size_t stops_waiting_ = 0;
+  io::Timer announce_timer_;
   io::Timer dial_timer_;
   io::Timer upload_timer_;
   io::Timer download_timer_;

@@ -288,6 +288,13 @@ Status StateDb::put_transfer(std::int64_t account, const TransferRow& row) {
   return put->run();
 }
 
+Status StateDb::put_transfer_and_list(std::int64_t account, const TransferRow& row, ByteSpan piece_list) {
+  return database_.transaction([&]() -> Status {
+    if (auto status = put_transfer(account, row); !status) return status;
+    return put_piece_list(row.id, piece_list);
+  });
+}
+
 Status StateDb::put_piece_list(const DownloadId& id, ByteSpan piece_list) {
   auto put = database_.prepare("INSERT OR REPLACE INTO piece_list (id, data) VALUES (?, ?)");
   if (!put) return fail(put.error());

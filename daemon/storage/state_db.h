@@ -104,6 +104,8 @@ class StateDb {
 
   // Inserts or replaces everything but the piece list.
   Status put_transfer(std::int64_t account, const TransferRow& row);
+  // A transfer and its piece list, both or neither.
+  Status put_transfer_and_list(std::int64_t account, const TransferRow& row, ByteSpan piece_list);
   Status put_piece_list(const DownloadId& id, ByteSpan piece_list);
   Result<Bytes> piece_list(const DownloadId& id);
   Status remove_transfer(const DownloadId& id);
