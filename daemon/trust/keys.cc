@@ -67,9 +67,11 @@ Result<std::optional<Bytes>> read_secret_file(const std::string& path) {
 // Durable before it has its name, so that a key that was used once is never lost or half written.
 Status write_secret_file(const std::string& path, ByteSpan content) {
   const std::string temporary = path + ".new";
+  // What a crash left behind may have another mode, and somebody may hold it open.
+  if (::unlink(temporary.c_str()) != 0 && errno != ENOENT) return fail(system_error(errno, temporary));
   {
     const FileDescriptor file(
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (file.get() < 0) return fail(system_error(errno, temporary));
     std::size_t done = 0;
     while (done < content.size()) {
