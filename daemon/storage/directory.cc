@@ -17,6 +17,13 @@ constexpr int kOpenTries = 8;  // EAGAIN: the kernel saw a rename while it resol
 
 std::int64_t nanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
 
+// renameat(2) and unlinkat(2) know no RESOLVE_BENEATH; a plain name leads nowhere else.
+Status check_plain(const std::string& name) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)
+    return fail(Code::InvalidName, "'" + name + "' is not the name of a file in a folder");
+  return {};
+}
+
 }  // namespace
 
 void Descriptor::reset() {
@@ -96,7 +103,7 @@ Result<Descriptor> Directory::create(const std::string& name) const {
 
 bool Directory::exists(const std::string& name) const {
   struct stat status {};
-  return ::fstatat(fd_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  return check_plain(name) && ::fstatat(fd_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 bool Directory::is_writable() const { return ::faccessat(fd_.get(), ".", W_OK | X_OK, AT_EACCESS) == 0; }
@@ -108,6 +115,8 @@ Result<std::uint64_t> Directory::free_bytes() const {
 }
 
 Status Directory::rename(const std::string& from, const std::string& to, bool overwrite) const {
+  for (const auto* name : {&from, &to})
+    if (auto status = check_plain(*name); !status) return status;
   const unsigned flags = overwrite ? 0 : RENAME_NOREPLACE;
   int result = ::renameat2(fd_.get(), from.c_str(), fd_.get(), to.c_str(), flags);
   if (result != 0 && errno == EINVAL && !overwrite) {
@@ -121,6 +130,7 @@ Status Directory::rename(const std::string& from, const std::string& to, bool ov
 }
 
 Status Directory::remove(const std::string& name) const {
+  if (auto status = check_plain(name); !status) return status;
   if (::unlinkat(fd_.get(), name.c_str(), 0) != 0 && errno != ENOENT)
     return fail(system_error(errno, path_of(name)));
   return {};
