@@ -20,6 +20,16 @@ void FrameStream::send(const google::protobuf::MessageLite& message) {
   transport_->write(proto::encode_frame(message));
 }
 
+void FrameStream::shutdown() {
+  *alive_ = false;
+  transport_->shutdown();
+}
+
+void FrameStream::close() {
+  *alive_ = false;
+  transport_->close();
+}
+
 void FrameStream::on_open() { listener_.on_frames_open(); }
 
 void FrameStream::on_bytes(ByteSpan bytes) {

@@ -32,8 +32,8 @@ class FrameStream final : private Transport::Listener {
   void send(const google::protobuf::MessageLite& message);
   void set_max_bytes(std::size_t max_bytes) { decoder_.set_max_bytes(max_bytes); }
   Transport& transport() { return *transport_; }
-  void shutdown() { transport_->shutdown(); }  // after what is queued
-  void close() { transport_->close(); }
+  void shutdown();  // after what is queued
+  void close();
 
  private:
   void on_open() override;
@@ -44,7 +44,7 @@ class FrameStream final : private Transport::Listener {
   std::unique_ptr<Transport> transport_;
   proto::FrameDecoder decoder_;
   Listener& listener_;
-  std::shared_ptr<bool> alive_;
+  std::shared_ptr<bool> alive_;  // false once closed or destroyed: no frame is delivered any more
 };
 
 }  // namespace p2p::io

@@ -25,7 +25,8 @@ Loop::~Loop() {
   run_tasks();
   uv_close(reinterpret_cast<uv_handle_t*>(&wakeup_->async),
            [](uv_handle_t* handle) { delete static_cast<Wakeup*>(handle->data); });
-  uv_run(loop_, UV_RUN_DEFAULT);
+  while (uv_run(loop_, UV_RUN_DEFAULT) != 0) {
+  }  // again where a task of the end has called stop()
   if (uv_loop_close(loop_) != 0) {
     uv_print_all_handles(loop_, stderr);
     CHECK(!"every handle is closed when the loop ends");

@@ -34,7 +34,7 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  void run();  // until stop() or nothing is left to wait for
+  void run();  // until stop()
   void stop();
   TimePoint now() const;  // read once per turn
 
