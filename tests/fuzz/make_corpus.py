@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Writes the seeds of corpus/frame, bencode, message and hello. What a fuzzer found is kept beside them
-under other names and is not touched."""
+"""Writes the seeds of corpus/frame, bencode, message, hello and grant. What a fuzzer found is kept beside
+them under other names and is not touched."""
 
 import pathlib
 import struct
@@ -161,11 +161,84 @@ HELLOS = {
 }
 
 
+# Bodies without a signature: the target signs them.
+def body(domain: bytes, fields: bytes, version: int = 1) -> bytes:
+    return domain + bytes([0, version]) + fields
+
+
+def i64(value: int) -> bytes:
+    return struct.pack(">q", value)
+
+
+def text(value: bytes) -> bytes:
+    return struct.pack(">H", len(value)) + value
+
+
+TIMES = i64(1_700_000_000) + i64(1_800_000_000)
+
+
+def key_set(tls: int, grant: int) -> bytes:
+    return body(b"p2p key set", bytes(32) + bytes([tls]) + b"\x01" * 32 * tls + bytes([grant])
+                + b"\x02" * 32 * grant + TIMES)
+
+
+def grant(role: int, admin: bytes = b"") -> bytes:
+    return body(b"p2p grant", bytes(32) + b"\x01" * 32 + b"\x02" * 16 + b"\x03" * 32 + bytes([role])
+                + i64(7) + TIMES + text(admin))
+
+
+def roster(users: list[int], count: int | None = None) -> bytes:
+    members = b"".join(bytes([user]) * 16 + b"\x02" for user in users)
+    return body(b"p2p roster", bytes(32) + b"\x01" * 32 + i64(7)
+                + u32(len(users) if count is None else count) + members)
+
+
+def group(name: bytes) -> bytes:
+    return body(b"p2p group", bytes(32) + b"\x02" * 16 + bytes(32) + text(name) + b"\x04" * 16 + i64(1))
+
+
+def entry(name: bytes) -> bytes:
+    return body(b"p2p catalogue entry", bytes(32) + b"\x01" * 32 + b"\x02" * 16 + bytes(32) + text(name)
+                + i64(1 << 40) + u32(1 << 20) + b"\x05" * 20 + b"\x06" * 32 + i64(1))
+
+
+STATEMENTS = {
+    "key-set": key_set(1, 1),
+    "key-set-eight": key_set(8, 8),
+    "key-set-nine": key_set(9, 1),
+    "key-set-none": key_set(1, 0),
+    "grant": grant(2),
+    "grant-admin-statement": grant(4, b"a" * 200),
+    "grant-admin-statement-too-long": grant(4, b"a" * 201),
+    "grant-pending": grant(1),
+    "grant-role-unknown": grant(5),
+    "grant-truncated": grant(2)[:-1],
+    "grant-trailing": grant(2) + b"\x00",
+    "grant-other-version": body(b"p2p grant", grant(2)[11:], 2),
+    "grant-with-signature": grant(2) + b"\x09" * 64,
+    "roster": roster([1, 2, 3]),
+    "roster-empty": roster([]),
+    "roster-unsorted": roster([2, 1]),
+    "roster-double": roster([1, 1]),
+    "roster-largest-count": roster([1], 0xFFFFFFFF),
+    "time": body(b"p2p time", bytes(32) + b"\x03" * 32 + i64(-1)),
+    "group": group(b"lab"),
+    "group-upper-case": group(b"LAB"),
+    "group-name-too-long": group(b"a" * 300),
+    "entry": entry(b"film.mkv"),
+    "entry-name-with-folder": entry(b"../film.mkv"),
+    "entry-not-utf8": entry(b"\xff\xfe"),
+    "domain-only": b"p2p roster\x00\x01",
+    "empty": b"",
+}
+
+
 def main() -> None:
     write("frame", FRAMES)
     write("bencode", BENCODE)
     write("message", MESSAGES)
     write("hello", HELLOS)
+    write("grant", STATEMENTS)
 
 
 if __name__ == "__main__":
