@@ -16,21 +16,26 @@ void MembershipBook::load(const std::vector<storage::MembershipRow>& rows) {
 
 Status MembershipBook::update(const GroupId& group, std::string name, trust::Role role, ByteSpan grant,
                               ByteSpan roster) {
+  std::optional<trust::Grant> checked;
+  if (trust::is_member(role)) {
+    if (!keys_) return fail(Code::Internal, "no key set to check a grant with");
+    if (!grant.empty()) {
+      auto opened = trust::Grant::open(grant, *keys_);
+      if (!opened) return fail(opened.error());
+      if (opened->group != group) return fail(Code::Integrity, "a grant names another group");
+      checked = std::move(*opened);
+    }
+  }
   auto& membership = groups_[group];
   membership.name = std::move(name);
-  membership.role = role;
+  membership.role = checked ? checked->role : role;
   if (!trust::is_member(role)) {
     membership.grant.reset();
     membership.grant_bytes.clear();
     return {};
   }
-  if (!keys_) return fail(Code::Internal, "no key set to check a grant with");
-  if (!grant.empty()) {
-    auto opened = trust::Grant::open(grant, *keys_);
-    if (!opened) return fail(opened.error());
-    if (opened->group != group) return fail(Code::Integrity, "a grant names another group");
-    membership.role = opened->role;
-    membership.grant = std::move(*opened);
+  if (checked) {
+    membership.grant = std::move(checked);
     membership.grant_bytes = to_bytes(grant);
   }
   if (!roster.empty())

@@ -158,6 +158,22 @@ TEST(roster_of_another_group_or_signer_is_refused) {
   EXPECT(!*group.book.update_roster(random_id<GroupId>(), group.roster(9, {})));
 }
 
+TEST(update_that_is_refused_changes_nothing) {
+  Group group;
+  const Group other;
+  const auto forged = group.grant(group.alice, group.our_device).sign(other.grant_key);
+  const GroupId unknown{{9}};
+
+  EXPECT(!group.book.update(group.id, "renamed", Role::Owner, forged, {}));
+  EXPECT(!group.book.update(unknown, "new", Role::Member, forged, {}));
+
+  const auto* held = group.book.find(group.id);
+  EXPECT(held != nullptr && held->grant);
+  EXPECT_EQ(held->name, "lab");
+  EXPECT(held->role == Role::Member);
+  EXPECT(group.book.find(unknown) == nullptr);
+}
+
 TEST(grant_that_nobody_signed_is_refused) {
   const Group group;
   const Group other;
@@ -218,6 +234,7 @@ int main() {
       cmocka_unit_test(member_who_was_removed_is_refused_once_the_roster_says_so),
       cmocka_unit_test(older_roster_is_refused_and_the_newer_one_stays),
       cmocka_unit_test(roster_of_another_group_or_signer_is_refused),
+      cmocka_unit_test(update_that_is_refused_changes_nothing),
       cmocka_unit_test(grant_that_nobody_signed_is_refused),
       cmocka_unit_test(nothing_is_good_without_a_key_set),
       cmocka_unit_test(rows_bring_the_book_back),
