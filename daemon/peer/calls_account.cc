@@ -182,19 +182,21 @@ void Node::call_account_logout(const CallPointer& call) {
   if (!check_logged_in(call)) return;
   const auto view = account_view();
   log::info("logged out", {{"user", account_->user}});
-  leave_account();
-  const auto finish = [this, call, view] {
+  const auto finish = [this, call, view](const Status& stored) {
     if (!is_logged_in()) tracker_.set_target(std::nullopt);
+    if (!stored) return call->refuse(stored.error().in("sharing has ended, but cannot be stored as ended"));
     pb::control::Response response;
     *response.mutable_account() = view;
     response.mutable_account()->set_connected(false);
     call->answer(response);
   };
-  if (!tracker_.is_attached()) return finish();
-  pb::tracker::Request request;
-  request.mutable_logout();
-  tracker_.request(std::move(request), TrackerClient::Kind::Mutating, kLogoutTime,
-                   [finish](const Result<pb::tracker::Response>&) { finish(); });
+  leave_account([this, finish](const Status& stored) {
+    if (!tracker_.is_attached() || is_logged_in()) return finish(stored);
+    pb::tracker::Request request;
+    request.mutable_logout();
+    tracker_.request(std::move(request), TrackerClient::Kind::Mutating, kLogoutTime,
+                     [finish, stored](const Result<pb::tracker::Response>&) { finish(stored); });
+  });
 }
 
 pb::control::Account Node::account_view() const {

@@ -138,13 +138,13 @@ void Node::begin_share(const CallPointer& call, storage::TransferRow row) {
               Error{Code::Exists,
                     fmt::format("'{}' is in the group already, with other content", printable(row.name)),
                     "share it under another name with --name"});
+        if (!check_logged_in(call)) return;
+        const auto account = transfers_.account();
         store_.run(
-            scope_,
-            [row, account = transfers_.account()](storage::StateDb& db) {
-              return db.put_transfer(account, row);
-            },
-            [this, call, row](const Status& stored) {
+            scope_, [row, account](storage::StateDb& db) { return db.put_transfer(account, row); },
+            [this, call, row, account](const Status& stored) {
               if (!stored) return call->refuse(stored.error());
+              if (account != transfers_.account()) return call->refuse(logged_out_meanwhile("the share"));
               auto& transfer = transfers_.add(row, nullptr);
               publisher_.begin(row.id);
               if (call->request().file_share().wait())

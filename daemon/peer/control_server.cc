@@ -30,7 +30,7 @@ Duration Call::timeout() const {
 }
 
 void Call::progress(const pb::control::Progress& progress) {
-  if (send_ == nullptr) return;
+  if (send_ == nullptr || !show_progress_) return;
   pb::control::Frame frame;
   frame.set_id(id_);
   *frame.mutable_progress() = progress;

@@ -27,6 +27,7 @@ class Call {
   Duration timeout() const;
   bool is_open() const { return send_ != nullptr; }
   void progress(const pb::control::Progress& progress);
+  void show_progress(bool show) { show_progress_ = show; }  // or drop it: it comes too soon after the last
   void answer(const pb::control::Response& response);
   void refuse(const Error& error);
   void abandon() { send_ = nullptr; }  // the client has gone
@@ -35,6 +36,7 @@ class Call {
   std::uint64_t id_;
   pb::control::Request request_;
   Send send_;
+  bool show_progress_ = true;
 };
 using CallPointer = std::shared_ptr<Call>;
 

@@ -34,7 +34,9 @@ std::string numbered(const std::string& name, int number) {
 }
 
 // On a disk thread: settles where the file goes and that it can go there.
-Status settle_target(const std::string& target, pb::control::OnExist on_exist, TransferRow& row) {
+// `taken`: the paths where other downloads will end.
+Status settle_target(const std::string& target, pb::control::OnExist on_exist,
+                     const std::set<std::string>& taken, TransferRow& row) {
   auto name = row.name;
   std::string folder = target;
   auto directory = storage::Directory::open(target);
@@ -54,18 +56,27 @@ Status settle_target(const std::string& target, pb::control::OnExist on_exist, T
     return fail(Code::InvalidName, "the file name is longer than 255 bytes");
   if (!directory->is_writable())
     return fail(Code::PermissionDenied, folder + ": you may not write there", "name another folder with -o");
-  if (directory->exists(name)) {
+  const auto path_in_folder = [&](const std::string& entry) {
+    return (folder == "/" ? "" : folder) + "/" + entry;
+  };
+  const auto is_taken = [&](const std::string& entry) { return taken.contains(path_in_folder(entry)); };
+  if (is_taken(name) && on_exist != pb::control::rename)
+    return fail(Code::Exists, "another download will end as " + path_in_folder(name),
+                "--on-exist rename, or another -o");
+  if (is_taken(name) || directory->exists(name)) {
     if (on_exist == pb::control::OnExist::fail)
       return fail(Code::Exists, directory->path_of(name) + " exists already",
                   "--on-exist rename or overwrite, or another -o");
     if (on_exist == pb::control::rename) {
       int number = 2;
-      while (number < kRenameTries && directory->exists(numbered(name, number))) ++number;
+      while (number < kRenameTries &&
+             (is_taken(numbered(name, number)) || directory->exists(numbered(name, number))))
+        ++number;
       name = numbered(name, number);
     }
   }
   row.overwrite = on_exist == pb::control::overwrite;
-  row.path = (folder == "/" ? "" : folder) + "/" + name;
+  row.path = path_in_folder(name);
   row.part_name = fmt::format(".p2p-{}.part", row.id.hex());
   return {};
 }
@@ -131,9 +142,22 @@ void Fetcher::on_detail(const std::shared_ptr<Order>& order, const pb::tracker::
   row.added = around_.clock.now(io::boot_now(), io::wall_now()).seconds;
   order->list_bytes = meta::piece_list_bytes(geometry->pieces());
   order->target = order->wanted.output().empty() ? around_.options.download_dir : order->wanted.output();
+  settle(order);
+}
+
+void Fetcher::settle(const std::shared_ptr<Order>& order) {
+  auto taken = settled_;
+  for (const auto& [id, transfer] : around_.transfers.all())
+    if (!transfer->is_complete() && transfer->phase() != Transfer::Phase::Failed)
+      taken.insert(transfer->row().path);
   scope_.run(
       around_.disk,
-      [order]() -> Status { return settle_target(order->target, order->wanted.on_exist(), order->row); },
+      [order, taken = std::move(taken)]() -> Status {
+        auto row = order->row;
+        auto status = settle_target(order->target, order->wanted.on_exist(), taken, row);
+        if (status) order->row = std::move(row);
+        return status;
+      },
       [this, order](const Status& status) { on_target(order, status); });
 }
 
@@ -150,10 +174,20 @@ Status Fetcher::check_new(const ShareKey& share) const {
 }
 
 void Fetcher::on_target(const std::shared_ptr<Order>& order, const Status& status) {
-  if (!status) order->done(fail(status.error()));
-  else if (order->list_bytes > limits::kMetadataBytes)
+  if (!status) {
+    order->done(fail(status.error()));
+  } else if (order->list_bytes > limits::kMetadataBytes) {
     order->done(fail(Code::Limit, "its piece list is over the limit"));
-  else read_piece_list(order);
+  } else if (!settled_.insert(order->row.path).second) {
+    settle(order);  // another command settled on the same path meanwhile
+  } else {
+    // Held until this command is answered; from then on the transfer's row says it.
+    order->done = [this, path = order->row.path, done = std::move(order->done)](Result<DownloadId> started) {
+      settled_.erase(path);
+      done(std::move(started));
+    };
+    read_piece_list(order);
+  }
 }
 
 void Fetcher::read_piece_list(const std::shared_ptr<Order>& order) {
@@ -191,6 +225,7 @@ void Fetcher::on_piece_list(const std::shared_ptr<Order>& order) {
     return;
   }
   auto shared = std::make_shared<const meta::Metainfo>(std::move(*metainfo));
+  const auto account = around_.transfers.account();
   if (auto status = check_new({row.group, row.info_hash}); !status) {
     order->done(fail(status.error()));
     return;
@@ -198,7 +233,7 @@ void Fetcher::on_piece_list(const std::shared_ptr<Order>& order) {
   starting_.insert({row.group, row.info_hash});
   scope_.run(
       around_.disk, [row]() -> Status { return make_part_file(row); },
-      [this, order, shared](const Status& made) {
+      [this, order, shared, account](const Status& made) {
         if (!made) {
           starting_.erase({order->row.group, order->row.info_hash});
           order->done(fail(made.error()));
@@ -206,13 +241,17 @@ void Fetcher::on_piece_list(const std::shared_ptr<Order>& order) {
         }
         around_.store.run(
             scope_,
-            [order, account = around_.transfers.account()](storage::StateDb& db) -> Status {
+            [order, account](storage::StateDb& db) -> Status {
               return db.put_transfer_and_list(account, order->row, order->piece_list);
             },
-            [this, order, shared](const Status& stored) {
+            [this, order, shared, account](const Status& stored) {
               starting_.erase({order->row.group, order->row.info_hash});
               if (!stored) {
                 order->done(fail(stored.error()));
+                return;
+              }
+              if (account != around_.transfers.account()) {
+                order->done(fail(logged_out_meanwhile("the download")));
                 return;
               }
               around_.transfers.add(order->row, shared);

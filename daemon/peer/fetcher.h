@@ -14,6 +14,12 @@
 
 namespace p2p::peer {
 
+// What was made durable for an account that was left before it was answered: the next login finds it.
+inline Error logged_out_meanwhile(std::string_view what) {
+  return {Code::Cancelled, "the account was logged out meanwhile",
+          std::string(what) + " goes on at the next login"};
+}
+
 class Fetcher {
  public:
   struct Surroundings {
@@ -35,12 +41,14 @@ class Fetcher {
   struct Order;
   void on_detail(const std::shared_ptr<Order>& order, const pb::tracker::FileDetail& detail);
   Status check_new(const ShareKey& share) const;
+  void settle(const std::shared_ptr<Order>& order);
   void on_target(const std::shared_ptr<Order>& order, const Status& status);
   void read_piece_list(const std::shared_ptr<Order>& order);
   void on_piece_list(const std::shared_ptr<Order>& order);
 
   Surroundings around_;
-  std::set<ShareKey> starting_;  // accepted, their rows not yet durable
+  std::set<ShareKey> starting_;    // accepted, their rows not yet durable
+  std::set<std::string> settled_;  // where they will end
   io::WorkScope scope_;
 };
 

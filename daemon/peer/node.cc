@@ -100,16 +100,14 @@ void Node::adopt(storage::State state) {
   publisher_.resume();
 }
 
-void Node::leave_account() {
+void Node::leave_account(std::function<void(const Status&)> done) {
   publisher_.clear();
   transfers_.unload();
   memberships_.clear();
   grant_timer_.cancel();
-  if (account_) {
-    account_->logged_in = false;
-    store_.run(
-        scope_, [id = account_->id](storage::StateDb& db) { return db.leave(id); }, [](const Status&) {});
-  }
+  account_->logged_in = false;
+  store_.run(
+      scope_, [id = account_->id](storage::StateDb& db) { return db.leave(id); }, std::move(done));
 }
 
 // --- the tracker -------------------------------------------------------------------------------------
@@ -147,7 +145,9 @@ void Node::on_tracker_attached(const pb::tracker::Attached& attached) {
     publisher_.resume();
   } else if (is_logged_in()) {
     log::warn("the tracker no longer knows this device; log in again");
-    leave_account();
+    leave_account([](const Status& status) {
+      if (!status) log::error("cannot store the logout", {{"cause", status.error().message}});
+    });
   }
   on_changed();
 }
@@ -272,8 +272,13 @@ void Node::on_loaded() {
 }
 
 void Node::poll_waits() {
-  for (auto wait = waits_.begin(); wait != waits_.end();)
+  const auto now = loop_.now();
+  for (auto wait = waits_.begin(); wait != waits_.end();) {
+    const bool show = now - wait->shown >= kWaitPoll;
+    if (show) wait->shown = now;
+    wait->call->show_progress(show);
     wait = !wait->call->is_open() || wait->poll(*wait->call) ? waits_.erase(wait) : std::next(wait);
+  }
   if (!waits_.empty()) wait_timer_.set(kWaitPoll);
 }
 

@@ -35,7 +35,7 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   // Polled when something changed, and now and then for progress: true when the call was answered.
   struct Wait {
     CallPointer call;
-    TimePoint since;
+    TimePoint shown;  // when progress was last sent
     std::function<bool(Call&)> poll;
   };
 
@@ -49,7 +49,8 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   void take_membership(const pb::tracker::Membership& membership);
   void take_roster(const GroupId& group, ByteSpan roster);
   void adopt(storage::State state);
-  void leave_account();
+  // Sharing ends in this turn; `done` when the database says so too.
+  void leave_account(std::function<void(const Status&)> done);
   void on_changed();
   void on_loaded();
   void poll_waits();

@@ -49,15 +49,13 @@ void Publisher::resume() {
   for (const auto& [id, transfer] : around_.transfers.all()) {
     if (transfer->row().kind != storage::TransferKind::Share) continue;
     if (transfer->row().state == TransferState::Hashing && !hashing_.contains(id)) begin(id);
-    if (transfer->row().state == TransferState::Publishing && transfer->metainfo() != nullptr &&
-        !publishing_[id])
-      publish(id);
+    if (transfer->row().state == TransferState::Publishing) publish(id);
   }
 }
 
 void Publisher::begin(const DownloadId& id) {
   auto* transfer = around_.transfers.find(id);
-  if (transfer == nullptr) return;
+  if (transfer == nullptr || hashing_.size() >= kFilesAtOnce) return;
   auto hashing = std::make_shared<Hashing>();
   hashing->id = id;
   hashing->path = transfer->row().path;
@@ -84,7 +82,7 @@ void Publisher::begin(const DownloadId& id) {
         return {};
       },
       [this, hashing](const Status& status) {
-        if (!hashing_.contains(hashing->id)) return;
+        if (!is_current(hashing)) return;
         if (!status) fail_share(hashing->id, status.error());
         else if (hashing->geometry->pieces() == 0) on_hashed(hashing);
         else hash_next(hashing);
@@ -112,7 +110,7 @@ void Publisher::hash_next(const std::shared_ptr<Hashing>& hashing) {
 
 void Publisher::on_piece_read(const std::shared_ptr<Hashing>& hashing) {
   hashing->reading = false;
-  if (!hashing_.contains(hashing->id)) return;
+  if (!is_current(hashing)) return;
   if (!hashing->status) {
     fail_share(hashing->id, hashing->status.error());
     return;
@@ -128,7 +126,7 @@ void Publisher::on_piece_read(const std::shared_ptr<Hashing>& hashing) {
         hashing->hashes.sha1[piece.value] = digest.sha1;
         hashing->hashes.layer[piece.value] = digest.root;
         ++hashing->hashed;
-        if (!hashing_.contains(hashing->id)) return;
+        if (!is_current(hashing)) return;
         if (auto* transfer = around_.transfers.find(hashing->id))
           transfer->set_hashing_progress(std::uint64_t{hashing->hashed} * hashing->piece_length);
         if (hashing->hashed == hashing->geometry->pieces()) on_hashed(hashing);
@@ -140,7 +138,7 @@ void Publisher::on_piece_read(const std::shared_ptr<Hashing>& hashing) {
 void Publisher::on_hashed(const std::shared_ptr<Hashing>& hashing) {
   auto* transfer = around_.transfers.find(hashing->id);
   if (transfer == nullptr) {
-    hashing_.erase(hashing->id);
+    end_hashing(hashing->id);
     return;
   }
   const auto identity = hashing->file->identity();
@@ -167,7 +165,7 @@ void Publisher::on_hashed(const std::shared_ptr<Hashing>& hashing) {
       same != nullptr && same->row().id != row.id) {
     // The same content under the same name is in this group already, from this device.
     log::info("already shared", {{"name", row.name}, {"group", row.group_name}});
-    hashing_.erase(row.id);
+    end_hashing(row.id);
     around_.transfers.remove(row.id);
     return;
   }
@@ -190,20 +188,33 @@ void Publisher::on_hashed(const std::shared_ptr<Hashing>& hashing) {
         return db.put_transfer_and_list(account, row, shared->piece_list());
       },
       [this, row, shared](const Status& status) {
-        hashing_.erase(row.id);
+        end_hashing(row.id);
         auto* published = around_.transfers.find(row.id);
         if (published == nullptr) return;
         if (!status) {
           fail_share(row.id, status.error());
           return;
         }
+        log::info("hashed", {{"name", row.name}, {"group", row.group_name}, {"bytes", row.size}});
         published->set_published(row, shared);
         publish(row.id);
       });
 }
 
-void Publisher::fail_share(const DownloadId& id, const Error& error) {
+// Not so after a logout, even if the same share is being hashed anew.
+bool Publisher::is_current(const std::shared_ptr<Hashing>& hashing) const {
+  const auto at = hashing_.find(hashing->id);
+  return at != hashing_.end() && at->second == hashing;
+}
+
+// The next one that waits may begin.
+void Publisher::end_hashing(const DownloadId& id) {
   hashing_.erase(id);
+  retry_timer_.set(kNext);
+}
+
+void Publisher::fail_share(const DownloadId& id, const Error& error) {
+  end_hashing(id);
   publishing_.erase(id);
   log::warn("cannot share", {{"cause", error.message}});
   if (auto* transfer = around_.transfers.find(id)) transfer->fail_with(error);
@@ -214,7 +225,7 @@ void Publisher::publish(const DownloadId& id) {
   if (transfer == nullptr || transfer->metainfo() == nullptr || publishing_.contains(id)) return;
   // The tracker takes so many uploads of one session; the next begins when one has ended.
   if (publishing_.size() >= limits::kUploadsPerSession) return;
-  publishing_[id] = true;
+  publishing_.insert(id);
   auto piece_list = std::make_shared<const Bytes>(transfer->metainfo()->piece_list());
   const auto upload_id = trust::random_id<IdempotencyKey>().raw();
   if (piece_list->empty()) list(id, "");

@@ -12,6 +12,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 
 #include "daemon/peer/transfers.h"
 
@@ -19,6 +20,7 @@ namespace p2p::peer {
 
 class Publisher {
  public:
+  static constexpr std::size_t kFilesAtOnce = 2;  // hashed; the others wait
   static constexpr std::size_t kPiecesAhead = 6;
   static constexpr int kRetriesMax = 5;
 
@@ -46,6 +48,8 @@ class Publisher {
   void hash_next(const std::shared_ptr<Hashing>& hashing);
   void on_piece_read(const std::shared_ptr<Hashing>& hashing);
   void on_hashed(const std::shared_ptr<Hashing>& hashing);
+  bool is_current(const std::shared_ptr<Hashing>& hashing) const;
+  void end_hashing(const DownloadId& id);
   void fail_share(const DownloadId& id, const Error& error);
   void publish(const DownloadId& id);
   void upload_metadata(const DownloadId& id, const std::string& upload_id, std::shared_ptr<const Bytes> list,
@@ -56,7 +60,7 @@ class Publisher {
   Surroundings around_;
   UserId user_;
   std::map<DownloadId, std::shared_ptr<Hashing>> hashing_;
-  std::map<DownloadId, bool> publishing_;
+  std::set<DownloadId> publishing_;
   std::map<DownloadId, int> retries_;  // of uploads that a session did not survive
   io::Timer retry_timer_;
   io::WorkScope scope_;

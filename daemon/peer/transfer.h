@@ -14,7 +14,7 @@
 // it. The other way: the swarm hands out requests while the link is not full and the rate limit allows →
 // disk pool: blocks read straight behind their message heads → one write to TLS.
 //
-// Durability: `row()` is in the database before start() reports success; verified pieces are committed
+// Durability: `row()` is in the database before a command reports success; verified pieces are committed
 // after the data they speak of was synced, at most checkpoint_interval or kCheckpointBytes apart.
 // Loop thread only; jobs on the pools own what they touch.
 #pragma once
@@ -107,6 +107,7 @@ class Transfer {
 
   void add_link(PeerLink& link, bool fast, bool extended);
   void remove_link(PeerLink& link);
+  std::size_t links() const { return links_.size(); }
   bool has_link(const DeviceId& device) const { return sessions_by_device_.contains(device); }
   PeerLink* link_of(const DeviceId& device) const;
   void on_message(PeerLink& link, const wire::Message& message);

@@ -118,6 +118,12 @@ void Transfer::open() {
 
 void Transfer::on_opened(OpenResult result) {
   if (stop_done_ != nullptr) return;
+  if (!result.file && result.file.error().code == Code::Limit) {
+    // Out of descriptors or memory for a while says nothing of the file.
+    enter(Phase::Opening, result.file.error().message);
+    space_timer_.set(kSpaceRetry);
+    return;
+  }
   if (!result.file) {
     fail_with(result.file.error());
     return;
@@ -313,7 +319,12 @@ void Transfer::wait_for_space(const std::string& cause) {
 
 // Is there room for what is still missing?
 void Transfer::on_space_timer() {
-  if (swarm_ == nullptr || stop_done_ != nullptr) return;
+  if (stop_done_ != nullptr) return;
+  if (phase_ == Phase::Opening) {
+    open();
+    return;
+  }
+  if (swarm_ == nullptr) return;
   const auto missing = row_.size - std::min<std::uint64_t>(
                                        row_.size, std::uint64_t{swarm_->have().count()} * row_.piece_length);
   scope_.run(

@@ -211,6 +211,8 @@ std::optional<PeerLinkOwner::Admission> Transfers::admit(PeerLink& link, const w
   else if (transfer->book().is_banned(link.device(), around_.loop.now())) refusal = "banned";
   else if (membership->grant_bytes.empty()) refusal = "no grant of our own";
   else if (link.device() == around_.self) refusal = "ourselves";
+  else if (transfer->links() >= limits::kLinksPerShare && !transfer->has_link(link.device()))
+    refusal = "links of the share at their limit";
   if (refusal != nullptr) {
     log::info("peer refused", {{"remote", link.remote_text()},
                                {"device", link.device().hex()},

@@ -2,7 +2,7 @@
 // One share as this daemon takes part in it: who is connected, what they have, what to ask of whom, whom
 // to serve. It decides; it moves no byte, reads no clock, knows no socket and no file.
 //
-// The driver (peer/swarm_driver) calls an input for every event outside, with `now` last, and then takes
+// The driver (peer/transfer) calls an input for every event outside, with `now` last, and then takes
 // actions until there are none. Payload stays in the driver: blocks are named, not carried.
 //
 //   fetching   open_session → on_message(...) → [Send Interested, Request ...] → on_block(...) says

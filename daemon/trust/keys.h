@@ -32,7 +32,7 @@ class KeyPair {
 
   const PublicKey& public_key() const { return public_key_; }
   Signature sign(ByteSpan message) const;
-  evp_pkey_st* handle() const { return key_.get(); }  // for tls/identity; stays ours
+  evp_pkey_st* handle() const { return key_.get(); }  // for tls/context; stays ours
 
  private:
   explicit KeyPair(std::shared_ptr<evp_pkey_st> key);

@@ -213,6 +213,30 @@ def output_and_existing_targets_follow_the_options():
 
 
 @test()
+def two_downloads_never_end_under_one_name():
+    with World() as world:
+        alice, bob = world.group('lab', 'alice', 'bob')
+        alice.ok('group', 'create', 'den')
+        world.join('den', alice, bob)
+        paths = {group: world.file(f'{group}.bin', 2 * MIB) for group in ('lab', 'den')}
+        for group, path in paths.items():
+            alice.ok('file', 'share', path, group, '--name', 'same.bin', '--wait')
+        alice.ok('limits', 'set', '--upload', '64KiB')
+
+        first = bob.ok('download', 'start', 'lab/same.bin')
+        error = bob.refused(7, 'download', 'start', 'den/same.bin')
+        expect(first['path'] in error['message'], f'the path is named: {error}')
+        second = bob.ok('download', 'start', 'den/same.bin', '--on-exist', 'rename')
+        alice.ok('limits', 'set', '--upload', '0')
+
+        expect(second['path'] != first['path'], 'another name was found')
+        for group, download in (('lab', first), ('den', second)):
+            row = bob.wait_for(download['id'])
+            expect_equal(row['path'], download['path'])
+            expect_equal(sha1_of(row['path']), sha1_of(paths[group]), group)
+
+
+@test()
 def a_member_serves_what_it_has_when_the_publisher_is_gone():
     with World() as world:
         alice, bob, carol = world.group('lab', 'alice', 'bob', 'carol')

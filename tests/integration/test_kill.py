@@ -115,6 +115,23 @@ def what_a_command_reported_survives_the_death_of_all():
 
 
 @test(timeout=180)
+def a_share_that_was_hashed_is_listed_when_all_are_back():
+    with World() as world:
+        alice, = world.group('lab', 'alice')
+        path = world.file('film.bin', 8 * MIB)
+        alice.ok('file', 'share', path, 'lab')
+        world.tracker.kill()
+        wait_until(lambda: 'hashed name=film.bin' in alice.log(), 30, 'the file is hashed')
+
+        alice.kill()
+        world.tracker.start()
+        alice.start()
+
+        wait_until(lambda: alice.ok('file', 'list', 'lab')['files'], 60, 'the share is listed')
+        expect_equal(alice.ok('file', 'show', 'lab/film.bin')['sha1'], sha1_of(path))
+
+
+@test(timeout=180)
 def an_orderly_restart_fetches_nothing_twice():
     with World() as world:
         path, (alice, bob), (download,) = slow_download(world, 'alice', 'bob')
