@@ -18,6 +18,7 @@ constexpr std::size_t kAdminStatementBytes = 200;
 constexpr std::string_view kKeySetDomain = "p2p key set";
 constexpr std::string_view kGrantDomain = "p2p grant";
 constexpr std::string_view kRosterDomain = "p2p roster";
+constexpr std::string_view kRevocationDomain = "p2p revocation";
 constexpr std::string_view kTimeDomain = "p2p time";
 constexpr std::string_view kGroupDomain = "p2p group";
 constexpr std::string_view kEntryDomain = "p2p catalogue entry";
@@ -217,6 +218,35 @@ Result<Roster> Roster::open(ByteSpan signed_bytes, const KeySet& keys) {
   if (roster.tracker != keys.tracker() || !signed_by_grant_key(*parts, keys))
     return badly_signed(kRosterDomain);
   return roster;
+}
+
+bool Revocation::voids(const Grant& grant) const {
+  return grant.device == device && grant.not_before + limits::kGrantBackdate <= at;
+}
+
+Bytes Revocation::sign(const KeyPair& grant_key) const {
+  BodyWriter body(kRevocationDomain);
+  body.bytes(tracker.bytes);
+  body.bytes(device.bytes);
+  body.bytes(user.bytes);
+  body.i64(at.seconds);
+  body.i64(until.seconds);
+  return body.signed_by(grant_key);
+}
+
+Result<Revocation> Revocation::open(ByteSpan signed_bytes, const KeySet& keys) {
+  auto parts = take_apart(kRevocationDomain, signed_bytes);
+  if (!parts) return fail(parts.error());
+  Revocation revocation;
+  revocation.tracker = id_from<TrackerId>(parts->fields);
+  revocation.device = id_from<DeviceId>(parts->fields);
+  revocation.user = id_from<UserId>(parts->fields);
+  revocation.at.seconds = parts->fields.i64();
+  revocation.until.seconds = parts->fields.i64();
+  if (!parts->fields.at_end()) return malformed(kRevocationDomain);
+  if (revocation.tracker != keys.tracker() || !signed_by_grant_key(*parts, keys))
+    return badly_signed(kRevocationDomain);
+  return revocation;
 }
 
 Bytes TimeStatement::sign(const KeyPair& grant_key) const {

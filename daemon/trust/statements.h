@@ -7,7 +7,7 @@
 // checked by open() of each kind. Trailing bytes are an error. Layouts: PROTOCOL.md, "Statements".
 //
 //   root key ──signs──▶ KeySet {tls keys, grant keys}
-//   grant key ──signs──▶ Grant, Roster, TimeStatement
+//   grant key ──signs──▶ Grant, Roster, Revocation, TimeStatement
 //   device key ──signs──▶ GroupCreation, CatalogueEntry
 //
 // Pure; any thread.
@@ -77,6 +77,20 @@ struct Roster {
   bool contains(const UserId& user) const;
   Bytes sign(const KeyPair& grant_key) const;
   static Result<Roster> open(ByteSpan signed_bytes, const KeySet& keys);
+};
+
+// "What this device was granted is void": its user revoked it, or the operator disabled the user. Grants
+// that were issued later, after a new login, hold again.
+struct Revocation {
+  TrackerId tracker;
+  DeviceId device;
+  UserId user;
+  WallTime at;
+  WallTime until;  // no grant that it voids lives longer: it may be forgotten then
+
+  bool voids(const Grant& grant) const;
+  Bytes sign(const KeyPair& grant_key) const;
+  static Result<Revocation> open(ByteSpan signed_bytes, const KeySet& keys);
 };
 
 // The tracker's clock, for one device.

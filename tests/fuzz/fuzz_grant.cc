@@ -77,6 +77,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_key_set(input);
   check_by_tracker<Grant>(input, "p2p grant");
   check_by_tracker<Roster>(input, "p2p roster");
+  check_by_tracker<Revocation>(input, "p2p revocation");
   check_by_tracker<TimeStatement>(input, "p2p time");
   check_by_device<GroupCreation>(input, "p2p group", TrackerId::kSize + UserId::kSize);
   check_by_device<CatalogueEntry>(input, "p2p catalogue entry",

@@ -55,6 +55,9 @@ struct Tracker {
     std::sort(made.members.begin(), made.members.end());
     return made;
   }
+  Revocation revocation() const {
+    return {keys.tracker(), random_id<DeviceId>(), random_id<UserId>(), {1'800'000'000}, {1'800'014'400}};
+  }
   TimeStatement time() const { return {keys.tracker(), random_id<DeviceId>(), {1'800'000'000}}; }
   GroupCreation creation() const {
     GroupCreation made;
@@ -372,6 +375,36 @@ TEST(time_statement_survives_signing_and_no_change) {
   EXPECT(!TimeStatement::open(statement, other.keys));
 }
 
+TEST(revocation_survives_signing_and_no_change) {
+  const Tracker tracker;
+  const Tracker other;
+  const auto revocation = tracker.revocation();
+  const auto statement = revocation.sign(tracker.grant_key);
+  const auto opened = Revocation::open(statement, tracker.keys);
+  EXPECT_OK(opened);
+  EXPECT_EQ(opened->device, revocation.device);
+  EXPECT_EQ(opened->user, revocation.user);
+  EXPECT_EQ(opened->at.seconds, revocation.at.seconds);
+  EXPECT_EQ(opened->until.seconds, revocation.until.seconds);
+  expect_unforgeable(statement, [&](const Bytes& bytes) { return Revocation::open(bytes, tracker.keys); });
+  EXPECT(!Revocation::open(revocation.sign(tracker.device), tracker.keys));
+  EXPECT(!Revocation::open(statement, other.keys));
+}
+
+TEST(revocation_voids_what_was_granted_before_it_only) {
+  const Tracker tracker;
+  const auto revocation = tracker.revocation();
+  auto grant = tracker.grant();
+  grant.device = revocation.device;
+  grant.not_before = revocation.at - limits::kGrantBackdate;
+  EXPECT(revocation.voids(grant));
+  grant.not_before = grant.not_before + std::chrono::seconds(1);
+  EXPECT(!revocation.voids(grant));
+  grant.not_before = revocation.at - limits::kGrantBackdate;
+  grant.device = random_id<DeviceId>();
+  EXPECT(!revocation.voids(grant));
+}
+
 TEST(group_creation_survives_signing_and_no_change) {
   const Tracker tracker;
   const auto creation = tracker.creation();
@@ -431,10 +464,13 @@ TEST(catalogue_entry_names_a_file_in_no_folder) {
 
 TEST(no_statement_passes_for_another_or_for_a_later_version) {
   const Tracker tracker;
-  const std::vector<Bytes> statements{
-      tracker.keys.sign(tracker.root),           tracker.grant().sign(tracker.grant_key),
-      tracker.roster(2).sign(tracker.grant_key), tracker.time().sign(tracker.grant_key),
-      tracker.creation().sign(tracker.device),   tracker.entry().sign(tracker.device)};
+  const std::vector<Bytes> statements{tracker.keys.sign(tracker.root),
+                                      tracker.grant().sign(tracker.grant_key),
+                                      tracker.roster(2).sign(tracker.grant_key),
+                                      tracker.time().sign(tracker.grant_key),
+                                      tracker.creation().sign(tracker.device),
+                                      tracker.entry().sign(tracker.device),
+                                      tracker.revocation().sign(tracker.grant_key)};
   for (std::size_t i = 0; i < statements.size(); ++i) {
     const auto& bytes = statements[i];
     EXPECT_EQ(KeySet::open_unpinned(bytes).has_value(), i == 0);
@@ -443,6 +479,7 @@ TEST(no_statement_passes_for_another_or_for_a_later_version) {
     EXPECT_EQ(TimeStatement::open(bytes, tracker.keys).has_value(), i == 3);
     EXPECT_EQ(GroupCreation::open(bytes).has_value(), i == 4);
     EXPECT_EQ(CatalogueEntry::open(bytes).has_value(), i == 5);
+    EXPECT_EQ(Revocation::open(bytes, tracker.keys).has_value(), i == 6);
   }
   auto later = statements[3];
   later[9] = 2;
@@ -521,6 +558,8 @@ int main() {
       cmocka_unit_test(roster_has_a_largest_size),
       cmocka_unit_test(count_of_a_roster_takes_no_memory),
       cmocka_unit_test(time_statement_survives_signing_and_no_change),
+      cmocka_unit_test(revocation_survives_signing_and_no_change),
+      cmocka_unit_test(revocation_voids_what_was_granted_before_it_only),
       cmocka_unit_test(group_creation_survives_signing_and_no_change),
       cmocka_unit_test(group_creation_has_a_name_in_its_plain_form),
       cmocka_unit_test(catalogue_entry_survives_signing_and_no_change),
