@@ -84,7 +84,7 @@ TABLE = '''
     limits show                                         . . . . . . . . .
     limits set --upload 0                               . . . . . . . . .
     status                                              . . . . . . . . .
-    daemon doctor                                       . . . . . . . . .
+    daemon doctor                                       - . . . . . . . .
 
     group show hidden                                   L F F F F . F F F
     group join hidden                                   L F F F F X F F F
