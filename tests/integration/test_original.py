@@ -161,7 +161,7 @@ def upload_file_takes_absolute_and_relative_paths():
         expect('one.bin' in shown and 'two.bin' in shown, shown)
         bob.refused(NOT_FOUND, 'upload_file', '/nonexistent/film.bin', 'lab')
         bob.refused(2, 'upload_file', os.path.dirname(absolute), 'lab')
-        bob.refused(CONFLICT, 'upload_file', world.file('other/one.bin', 300 * KIB), 'lab')
+        bob.refused(CONFLICT, 'upload_file', world.file('other/one.bin', 300 * KIB), 'lab', '--wait')
 
 
 @test()
