@@ -23,7 +23,7 @@ UNITS = {
     'p2pd@.service': ('system', 16),
     'p2pd.service': ('user', 22),
 }
-SYSUSERS = 'p2p-tracker.conf'
+USER_FILE = 'p2p-tracker.conf'  # in sysusers.d and tmpfiles.d
 INSTANCE = 'root'  # a user that every machine has: %i of a template
 
 
@@ -99,8 +99,11 @@ class Installed:
             self.verdict.complain(source, 1, f'more exposed than {most / 10}: {level}')
 
     def check_users(self):
-        """Whom the units run as is made by sysusers.d."""
-        found = self.find(f'lib/sysusers.d/{SYSUSERS}')
+        """Whom the units run as is made by sysusers.d, and their configuration folder by tmpfiles.d."""
+        found = self.find(f'lib/tmpfiles.d/{USER_FILE}')
+        if len(found) != 1:
+            self.verdict.complain('systemd/p2p-tracker.tmpfiles', 1, f'installed {len(found)} times')
+        found = self.find(f'lib/sysusers.d/{USER_FILE}')
         source = 'systemd/p2p-tracker.sysusers'
         if len(found) != 1:
             self.verdict.complain(source, 1, f'installed {len(found)} times below lib/sysusers.d')
