@@ -85,7 +85,8 @@ class FakeDaemon(Control):
         self.requests.append((kind, fields(request[kind][0])))
         answer = self.answers.get(kind, error('unsupported'))
         response = answer(fields(request[kind][0])) if callable(answer) else answer
-        stream.sendall(frame(message(f1=asked[1][0], f4=message(**{f'f{k}': v for k, v in response.items()}))))
+        body = message(**{f'f{number}': value for number, value in response.items()})
+        stream.sendall(frame(message(f1=asked[1][0], f4=body)))
 
     def asked(self, kind):
         """The bodies of all requests of a kind so far."""

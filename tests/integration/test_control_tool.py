@@ -116,7 +116,8 @@ def every_command_sends_its_request_and_prints_the_document():
 @test()
 def a_removal_says_how_many_have_closed_the_links():
     with FakeDaemon(ANSWERS) as daemon:
-        expect('2 of 3' in daemon.ctl('group', 'remove', 'lab', 'bob', as_json=False).err, 'the count is said')
+        outcome = daemon.ctl('group', 'remove', 'lab', 'bob', as_json=False)
+        expect('2 of 3' in outcome.err, str(outcome))
 
 
 @test()
