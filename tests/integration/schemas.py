@@ -63,7 +63,7 @@ DOCUMENTS = {
     'group list': {'groups': [GROUP]},
     'group show': GROUP,
     'group join': GROUP,
-    'group leave': GROUP,
+    'group leave': {'group': str, 'role': words('none')},
     'group requests': {'requests': [{'group': str, 'user': str, 'message': str, 'since': TIME}]},
     'group accept': DECISION,
     'group reject': DECISION,
