@@ -87,6 +87,7 @@ inline constexpr auto kGrantBackdate = std::chrono::seconds(300);
 inline constexpr auto kGrantGrace = std::chrono::seconds(120);  // a live link after its grant's end
 inline constexpr std::size_t kGrantBytes = 512;
 inline constexpr std::size_t kRosterMembers = 20'000;
+inline constexpr std::size_t kRevocations = 20'000;  // held by a peer at a time
 
 // --- Shutdown ----------------------------------------------------------------------------------
 inline constexpr auto kStopTime = std::chrono::seconds(4);  // then connections are cut
