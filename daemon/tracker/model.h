@@ -42,6 +42,14 @@ struct Device {
   WallTime since;
 };
 
+// Grants that a device got for its user at or before `at` are void. Kept until none of them can live.
+struct Revocation {
+  DeviceId device;
+  UserId user;
+  WallTime at;
+  WallTime until;
+};
+
 struct Member {
   Role role = Role::Member;
   WallTime since;
@@ -107,6 +115,9 @@ struct PutDevice {
 struct DropDevice {
   DeviceId device;
 };
+struct PutRevocation {
+  Revocation revocation;
+};  // and forget those, of whomever, that ended before it was made
 struct PutGroup {
   GroupHead head;
 };
@@ -135,9 +146,13 @@ struct PutShare {
   Share share;
   std::shared_ptr<const Bytes> piece_list;
 };
+struct DropShare {
+  GroupId group;
+  InfoHash info_hash;
+};  // with its piece list
 
-using Change = std::variant<PutAccount, PutDevice, DropDevice, PutGroup, EndGroup, PutMember, DropMember,
-                            PutRequest, DropRequest, PutShare>;
+using Change = std::variant<PutAccount, PutDevice, DropDevice, PutRevocation, PutGroup, EndGroup, PutMember,
+                            DropMember, PutRequest, DropRequest, PutShare, DropShare>;
 
 // The first answer to a mutating request, given again when its key comes again.
 struct Remembered {
@@ -160,6 +175,7 @@ struct ChangeSet {
 struct Snapshot {
   std::vector<Account> accounts;
   std::vector<Device> devices;
+  std::vector<Revocation> revocations;
   std::vector<Group> groups;
   std::vector<GroupId> ended_groups;
   std::vector<Remembered> remembered;  // oldest first
@@ -170,6 +186,7 @@ struct ScopeState {
   Scope scope;
   std::optional<Account> account;
   std::vector<Device> devices;
+  std::vector<Revocation> revocations;  // of the account
   std::optional<Group> group;
   std::optional<Remembered> remembered;  // of the request that met the conflict
 };

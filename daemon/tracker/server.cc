@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/io/clock.h"
 #include "daemon/trust/address.h"
 
 namespace p2p::tracker {
@@ -50,7 +51,7 @@ Server::~Server() = default;
 Status Server::open() {
   auto snapshot = store_->load();
   if (!snapshot) return fail(snapshot.error().in("cannot read the database"));
-  registry_.load(std::move(*snapshot));
+  registry_.load(std::move(*snapshot), io::wall_now());
 
   const auto wanted = io::SocketAddress::parse(options_.listen);
   if (!wanted) return fail(wanted.error().in("--listen"));
