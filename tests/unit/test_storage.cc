@@ -299,6 +299,8 @@ TransferRow transfer(std::uint8_t number) {
   row.seconds = 1.5;
   row.sources = {{"bob", {{1}}, 1000}, {std::string(200, 'x'), {{2}}, UINT64_MAX}};
   row.entry = {4, 5};
+  row.code = "no_space";
+  row.hold = Hold::Missing;
   return row;
 }
 
@@ -309,6 +311,7 @@ void expect_same(const TransferRow& a, const TransferRow& b) {
   EXPECT(a.part_name == b.part_name && a.overwrite == b.overwrite && a.identity == b.identity);
   EXPECT(a.have == b.have && a.writing == b.writing && a.cause == b.cause && a.file_sha1 == b.file_sha1);
   EXPECT(a.added == b.added && a.seconds == b.seconds && a.entry == b.entry);
+  EXPECT(a.code == b.code && a.hold == b.hold);
   EXPECT_EQ(a.sources.size(), b.sources.size());
   for (std::size_t i = 0; i < a.sources.size(); ++i)
     EXPECT(a.sources[i].user == b.sources[i].user && a.sources[i].device == b.sources[i].device &&
@@ -415,6 +418,63 @@ TEST(limits_are_unset_until_they_are_put) {
   EXPECT(state->limits_set && state->upload_limit == 7 && state->download_limit == 0);
 }
 
+TEST(revocation_is_kept_until_it_ends_and_replaced_by_a_later_one) {
+  const TempDir temp;
+  auto db = StateDb::open(temp.path_of("state.db"));
+  const auto id = db->enter(account("aa", 1))->account->id;
+  EXPECT_OK(db->put_revocation(id, {{{1}}, 100, {1}}));
+  EXPECT_OK(db->put_revocation(id, {{{2}}, 200, {2}}));
+  EXPECT_OK(db->put_revocation(id, {{{1}}, 150, {3}}));
+
+  EXPECT_OK(db->forget_revocations(id, 150));
+  EXPECT_EQ(db->load()->revocations.size(), 2u);
+  EXPECT_EQ(db->load()->revocations.at(0).statement.at(0), 3);
+  EXPECT_OK(db->forget_revocations(id, 151));
+
+  const auto state = db->load();
+  EXPECT_EQ(state->revocations.size(), 1u);
+  EXPECT(state->revocations[0].device == DeviceId{{2}} && state->revocations[0].until == 200);
+  EXPECT(db->enter(account("aa", 2))->revocations.empty());
+  EXPECT(!db->put_revocation(77, {{{1}}, 100, {1}}));
+}
+
+TEST(state_of_the_first_version_is_taken_over) {
+  const TempDir temp;
+  auto row = transfer(1);
+  row.hold = Hold::None;
+  row.code.clear();
+  {
+    auto db = StateDb::open(temp.path_of("state.db"));
+    EXPECT_OK(db->put_transfer(db->enter(account("aa", 1))->account->id, row));
+  }
+  {
+    auto old = Database::open(temp.path_of("state.db"));
+    EXPECT_OK(
+        old->execute("ALTER TABLE transfer DROP COLUMN code; ALTER TABLE transfer DROP COLUMN hold; "
+                     "DROP TABLE revocation; PRAGMA user_version=1"));
+  }
+
+  auto db = StateDb::open(temp.path_of("state.db"));
+
+  EXPECT_OK(db);
+  expect_same(db->load()->transfers.at(0), row);
+  EXPECT(db->load()->revocations.empty());
+}
+
+TEST(identity_by_path_is_that_of_the_open_file) {
+  const TempDir temp;
+  temp.put("film.mkv", "content");
+  std::filesystem::create_symlink("film.mkv", temp.path_of("link"));
+  const auto folder = Directory::open(temp.path());
+
+  EXPECT(*identify_path(temp.path_of("film.mkv")) == *identify(*folder->open_to_read("film.mkv"), "film"));
+  EXPECT_EQ(identify_path(temp.path_of("gone")).error().code, Code::NotFound);
+  EXPECT_EQ(identify_path(temp.path_of("no/folder")).error().code, Code::NotFound);
+  EXPECT_EQ(identify_path(temp.path_of("link")).error().code, Code::NotRegularFile);
+  EXPECT_EQ(identify_path(temp.path()).error().code, Code::NotRegularFile);
+  EXPECT_EQ(folder->identity_of("../x").error().code, Code::InvalidName);
+}
+
 TEST(database_has_one_owner) {
   const TempDir temp;
   {
@@ -427,7 +487,8 @@ TEST(database_has_one_owner) {
 
 TEST(database_of_a_newer_version_is_refused_untouched) {
   const TempDir temp;
-  const std::array<std::string_view, 2> newer{"CREATE TABLE a (x)", "CREATE TABLE b (x)"};
+  const std::array<std::string_view, 3> newer{"CREATE TABLE a (x)", "CREATE TABLE b (x)",
+                                              "CREATE TABLE c (x)"};
   {
     auto database = Database::open(temp.path_of("state.db"));
     EXPECT_OK(database->migrate(newer));
@@ -481,6 +542,9 @@ int main() {
       cmocka_unit_test(piece_list_goes_with_its_transfer),
       cmocka_unit_test(rows_belong_to_an_account_that_exists),
       cmocka_unit_test(limits_are_unset_until_they_are_put),
+      cmocka_unit_test(revocation_is_kept_until_it_ends_and_replaced_by_a_later_one),
+      cmocka_unit_test(state_of_the_first_version_is_taken_over),
+      cmocka_unit_test(identity_by_path_is_that_of_the_open_file),
       cmocka_unit_test(database_has_one_owner),
       cmocka_unit_test(database_of_a_newer_version_is_refused_untouched),
       cmocka_unit_test(migration_that_fails_leaves_the_version_before),
