@@ -29,6 +29,7 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   Result<io::SocketAddress> start();
   // `done` when everything is closed and on disk.
   void stop(std::function<void()> done);
+  std::string status_line() const;  // for the service manager
 
  private:
   using Reply = std::function<void(const pb::tracker::Response&)>;

@@ -13,5 +13,12 @@ tl::unexpected<Error> not_member(std::string_view group);
 tl::unexpected<Error> not_admin(std::string_view group);
 tl::unexpected<Error> login_required();
 tl::unexpected<Error> login_refused();
+tl::unexpected<Error> no_such_user(std::string_view user);  // the operator's question only
+tl::unexpected<Error> registration_closed();
+tl::unexpected<Error> invite_refused();  // none, unknown, used up, run out: all the same
+
+// Why the operator ended a session.
+Error account_disabled();
+Error password_was_reset(std::string_view user);
 
 }  // namespace p2p::tracker
