@@ -73,6 +73,7 @@ inline constexpr std::size_t kHalfOpenDials = 16;
 inline constexpr double kRequestsPerSecond = 50;
 inline constexpr double kRequestBurst = 200;
 inline constexpr std::size_t kDevicesPerUser = 16;
+inline constexpr std::size_t kRevocationsPerUser = 64;  // in force at a time
 inline constexpr std::size_t kGroupsPerUser = 1000;
 inline constexpr std::size_t kSharesPerUser = 100'000;
 inline constexpr std::size_t kUploadsPerSession = 2;            // metadata uploads in progress
@@ -92,6 +93,8 @@ inline constexpr std::size_t kPasswordChallenges = 64;  // of password resets be
 // --- Grants and time ---------------------------------------------------------------------------
 inline constexpr auto kGrantBackdate = std::chrono::seconds(300);
 inline constexpr auto kGrantGrace = std::chrono::seconds(120);  // a live link after its grant's end
+// A revocation is kept for so much longer than the grants that it voids: clocks are corrected.
+inline constexpr auto kRevocationMargin = std::chrono::seconds(600);
 inline constexpr std::size_t kGrantBytes = 512;
 inline constexpr std::size_t kRosterMembers = 20'000;
 

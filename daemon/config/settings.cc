@@ -101,7 +101,8 @@ Result<Outcome> load(const Program& program, int argc, const char* const* argv) 
   std::string footer =
       "Settings for --set, the environment (" + program.environment_prefix + "KEY) and the file:\n";
   for (const auto& setting : program.settings)
-    if (!setting.command_line_only) footer += fmt::format("  {:<28} {}\n", setting.key + "=" + setting.value_name, setting.help);
+    if (!setting.command_line_only)
+      footer += fmt::format("  {:<28} {}\n", setting.key + "=" + setting.value_name, setting.help);
   app.add_option("--set", pairs, "give any setting a value")->type_name("KEY=VALUE")->allow_extra_args(false);
   app.footer(footer);
   try {

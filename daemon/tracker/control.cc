@@ -69,8 +69,8 @@ class Control::Client final : private io::FrameStream::Listener {
 
   void take(std::uint64_t id, ctl::Request request) {
     std::erase_if(calls_, [](const CallPointer& call) { return !call->is_open(); });
-    auto call = std::make_shared<Call>(
-        std::move(request), [this, id](ctl::Response response) { send(id, std::move(response)); });
+    auto call = std::make_shared<Call>(std::move(request),
+                                       [this, id](ctl::Response response) { send(id, std::move(response)); });
     if (calls_.size() >= limits::kControlRequestsPerClient) {
       call->refuse({Code::Limit, "too many requests at a time on one connection"});
       return;

@@ -43,6 +43,14 @@ struct Device {
   WallTime since;
 };
 
+// Grants that a device got for its user at or before `at` are void. Kept until none of them can live.
+struct Revocation {
+  DeviceId device;
+  UserId user;
+  WallTime at;
+  WallTime until;
+};
+
 struct Member {
   Role role = Role::Member;
   WallTime since;
@@ -118,6 +126,9 @@ struct PutDevice {
 struct DropDevice {
   DeviceId device;
 };
+struct PutRevocation {
+  Revocation revocation;
+};  // and forget those, of whomever, that ended before it was made
 struct PutGroup {
   GroupHead head;
 };
@@ -146,6 +157,10 @@ struct PutShare {
   Share share;
   std::shared_ptr<const Bytes> piece_list;
 };
+struct DropShare {
+  GroupId group;
+  InfoHash info_hash;
+};  // with its piece list
 struct PutInvite {
   Invite invite;
 };
@@ -156,8 +171,9 @@ struct DropInvite {
   Sha256 hash;
 };
 
-using Change = std::variant<PutAccount, PutDevice, DropDevice, PutGroup, EndGroup, PutMember, DropMember,
-                            PutRequest, DropRequest, PutShare, PutInvite, UseInvite, DropInvite>;
+using Change =
+    std::variant<PutAccount, PutDevice, DropDevice, PutRevocation, PutGroup, EndGroup, PutMember, DropMember,
+                 PutRequest, DropRequest, PutShare, DropShare, PutInvite, UseInvite, DropInvite>;
 
 // The first answer to a mutating request, given again when its key comes again.
 struct Remembered {
@@ -180,6 +196,7 @@ struct ChangeSet {
 struct Snapshot {
   std::vector<Account> accounts;
   std::vector<Device> devices;
+  std::vector<Revocation> revocations;
   std::vector<Group> groups;
   std::vector<GroupId> ended_groups;
   std::vector<Invite> invites;
@@ -191,6 +208,7 @@ struct ScopeState {
   Scope scope;
   std::optional<Account> account;
   std::vector<Device> devices;
+  std::vector<Revocation> revocations;  // of the account
   std::optional<Group> group;
   std::optional<std::vector<Invite>> invites;  // all there are; not loaded for a group
   std::optional<Remembered> remembered;        // of the request that met the conflict

@@ -12,12 +12,12 @@
 
 namespace p2p::tracker {
 
-// Disabling unbinds every device of the user; memberships stay. What is so already changes nothing.
+// Disabling revokes every device of the user; memberships stay. What is so already changes nothing.
 struct SetDisabled {
   std::string user;
   bool disabled = false;
 };
-// Every device of the user is unbound.
+// Every device of the user is revoked.
 struct ResetPassword {
   std::string user;
   Bytes record;

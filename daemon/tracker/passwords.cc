@@ -2,11 +2,6 @@
 #include "daemon/tracker/passwords.h"
 
 namespace p2p::tracker {
-namespace {
-
-constexpr std::size_t kSaltBytes = 16;
-
-}  // namespace
 
 Bytes Passwords::salt_for(std::string_view name) const {
   const auto full = trust::hmac_sha256(salt_secret_, as_bytes("salt" + std::string(name)));

@@ -15,6 +15,7 @@ namespace p2p::tracker {
 class Passwords {
  public:
   static constexpr std::size_t kProofBytes = 32;
+  static constexpr std::size_t kSaltBytes = 16;
   static constexpr std::uint32_t kVersion = 1;
   static constexpr std::uint32_t kBlockSize = 8;        // scrypt's r
   static constexpr std::uint32_t kParallelization = 1;  // scrypt's p

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/tracker/presence.h"
 
+#include <algorithm>
+
 #include "daemon/base/limits.h"
 
 namespace p2p::tracker {
@@ -66,7 +68,37 @@ std::vector<std::pair<ShareKey, DeviceId>> Presence::leave_group(const UserId& u
     for (const auto& share : devices_.at(device).shares)
       if (share.group == group) left.emplace_back(share, device);
   for (const auto& [share, device] : left) drop(share, device);
+  for (const auto& device : devices_of(user)) devices_.at(device).rosters.erase(group);
   return left;
+}
+
+void Presence::drop_share(const ShareKey& share) {
+  const auto found = shares_.find(share);
+  if (found == shares_.end()) return;
+  for (const auto& [device, activity] : found->second) devices_.at(device).shares.erase(share);
+  shares_.erase(found);
+}
+
+void Presence::roster_applied(const DeviceId& device, const GroupId& group, std::uint64_t epoch) {
+  const auto found = devices_.find(device);
+  if (found == devices_.end()) return;
+  auto& known = found->second.rosters[group];
+  known = std::max(known, epoch);
+}
+
+bool Presence::has_applied(const DeviceId& device, const GroupId& group, std::uint64_t epoch) const {
+  const auto* online = find(device);
+  if (online == nullptr) return false;
+  const auto known = online->rosters.find(group);
+  return known != online->rosters.end() && known->second >= epoch;
+}
+
+std::optional<Endpoint> Presence::endpoint(const DeviceId& device, const DeviceId& asker) const {
+  const auto* online = find(device);
+  if (online == nullptr || !online->endpoint) return std::nullopt;
+  const auto* other = find(asker);
+  const bool may_see = !online->endpoint->loopback || (other != nullptr && other->from_loopback);
+  return may_see ? online->endpoint : std::nullopt;
 }
 
 void Presence::drop(const ShareKey& share, const DeviceId& device) {
@@ -102,10 +134,7 @@ PeerRow Presence::peer(const ShareKey& share, const DeviceId& device, const Devi
   if (const auto found = shares_.find(share); found != shares_.end())
     if (const auto activity = found->second.find(device); activity != found->second.end())
       row.activity = activity->second;
-  const auto* other = find(asker);
-  const bool may_see =
-      online->endpoint && (!online->endpoint->loopback || (other != nullptr && other->from_loopback));
-  if (may_see) row.endpoint = online->endpoint;
+  row.endpoint = endpoint(device, asker);
   return row;
 }
 

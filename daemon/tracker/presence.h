@@ -2,6 +2,9 @@
 // Who is online, where they can be reached, and what they do with which share. Soft state: it lives in
 // memory only and is told anew after every attach.
 //
+// It also knows which roster of each of its groups a device has taken over: the one that it attached with,
+// or a later one that it has told of. There is a row for a group only while its user is a member.
+//
 // Pure. A device is here while its session is attached and its account logged in. An endpoint is known
 // only after a dial-back has proved that the device answers there. Loopback endpoints are shown only to
 // devices whose own session comes from loopback.
@@ -45,10 +48,19 @@ class Presence {
   bool announce(const DeviceId& device, const ShareKey& share, Activity activity);
   // Gives the shares whose other devices should hear of it: none when nothing changed.
   std::vector<ShareKey> set_endpoint(const DeviceId& device, const std::optional<Endpoint>& endpoint);
-  // The user left a group: its devices leave the group's shares.
+  // The share is no longer in the catalogue: nobody is in it.
+  void drop_share(const ShareKey& share);
+  // The user left a group: its devices leave the group's shares, and their rosters count no more.
   std::vector<std::pair<ShareKey, DeviceId>> leave_group(const UserId& user, const GroupId& group);
 
+  // The device has taken over the group's roster of this epoch; an older one than before says nothing.
+  void roster_applied(const DeviceId& device, const GroupId& group, std::uint64_t epoch);
+  bool has_applied(const DeviceId& device, const GroupId& group, std::uint64_t epoch) const;
+
   bool is_online(const UserId& user) const { return online_.contains(user); }
+  bool is_online(const DeviceId& device) const { return devices_.contains(device); }
+  // Where the device can be reached, as far as another one may see it.
+  std::optional<Endpoint> endpoint(const DeviceId& device, const DeviceId& asker) const;
   std::size_t devices() const { return devices_.size(); }
   std::vector<DeviceId> devices_of(const UserId& user) const;
 
@@ -71,6 +83,7 @@ class Presence {
     bool from_loopback = false;
     std::optional<Endpoint> endpoint;
     std::set<ShareKey> shares;
+    std::map<GroupId, std::uint64_t> rosters;  // epochs taken over
   };
   const Online* find(const DeviceId& device) const;
   void drop(const ShareKey& share, const DeviceId& device);

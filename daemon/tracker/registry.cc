@@ -93,6 +93,16 @@ Result<const Group*> Registry::admin_group(const Account& asker, std::string_vie
   return found;
 }
 
+Result<const Group*> Registry::joined_group(const Account& asker, const std::string& group_id) const {
+  const auto id = GroupId::from(std::string_view(group_id));
+  if (!id) return fail(Code::InvalidArgument, "a group id has 32 bytes");
+  const auto* found = group(*id);
+  const auto role = found != nullptr ? found->role_of(asker.id) : Role::None;
+  if (found == nullptr || (found->head.unlisted && role == Role::None)) return no_such_group({});
+  if (!trust::is_member(role)) return not_member(found->head.name);
+  return found;
+}
+
 // --- decisions -----------------------------------------------------------------------------------
 
 Result<Scope> Registry::scope_of(const Asked& asked) const {
@@ -111,7 +121,9 @@ Result<Scope> Registry::scope_of(const Asked& asked) const {
   switch (request.body_case()) {
     case msg::Request::kCreateAccount: return account_scope(request.create_account().user());
     case msg::Request::kLogin: return account_scope(request.login().user());
-    case msg::Request::kLogout: {
+    case msg::Request::kLogout:
+    case msg::Request::kChangePassword:
+    case msg::Request::kRevokeSession: {
       const auto* asker = account_of(asked.device);
       if (asker == nullptr) return login_required();
       return Scope{Scope::Kind::Account, asker->name};
@@ -124,7 +136,11 @@ Result<Scope> Registry::scope_of(const Asked& asked) const {
     case msg::Request::kJoinGroup: return group_scope(request.join_group().group());
     case msg::Request::kLeaveGroup: return group_scope(request.leave_group().group());
     case msg::Request::kDecideJoinRequests: return group_scope(request.decide_join_requests().group());
+    case msg::Request::kSetRole: return group_scope(request.set_role().group());
+    case msg::Request::kRemoveMember: return group_scope(request.remove_member().group());
+    case msg::Request::kTransferGroup: return group_scope(request.transfer_group().group());
     case msg::Request::kShareFile: return group_scope(request.share_file().group());
+    case msg::Request::kWithdrawFile: return group_scope(request.withdraw_file().group());
     default: return fail(Code::Unsupported, "the tracker does not know this request");
   }
 }
@@ -137,11 +153,17 @@ Result<Decision> Registry::decide_body(const Asked& asked) const {
   if (asker == nullptr) return login_required();
   switch (request.body_case()) {
     case msg::Request::kLogout: return decide_logout(*asker, asked);
+    case msg::Request::kChangePassword: return decide_password(*asker, asked);
+    case msg::Request::kRevokeSession: return decide_revoke(*asker, asked);
     case msg::Request::kCreateGroup: return decide_create_group(*asker, asked);
     case msg::Request::kJoinGroup: return decide_join(*asker, asked);
     case msg::Request::kLeaveGroup: return decide_leave(*asker, asked);
     case msg::Request::kDecideJoinRequests: return decide_requests(*asker, asked);
+    case msg::Request::kSetRole: return decide_role(*asker, asked);
+    case msg::Request::kRemoveMember: return decide_remove(*asker, asked);
+    case msg::Request::kTransferGroup: return decide_transfer(*asker, asked);
     case msg::Request::kShareFile: return decide_share(*asker, asked);
+    case msg::Request::kWithdrawFile: return decide_withdraw(*asker, asked);
     default: return fail(Code::Unsupported, "the tracker does not know this request");
   }
 }
@@ -174,6 +196,14 @@ Decision Registry::decide(const Asked& asked) const {
   return std::move(*decision);
 }
 
+ChangeSet Registry::change_of(const Account& account) const {
+  ChangeSet change;
+  change.scope = {Scope::Kind::Account, account.name};
+  change.expected = account.change;
+  change.next = account.change + 1;
+  return change;
+}
+
 ChangeSet Registry::change_of(const Group& group) const {
   ChangeSet change;
   change.scope = {Scope::Kind::Group, group.head.name};
@@ -184,10 +214,12 @@ ChangeSet Registry::change_of(const Group& group) const {
 
 // --- carrying out --------------------------------------------------------------------------------
 
-void Registry::load(Snapshot snapshot) {
+void Registry::load(Snapshot snapshot, WallTime now) {
   CHECK(accounts_.empty() && groups_.empty());
   for (auto& account : snapshot.accounts) carry_out(PutAccount{std::move(account)});
   for (auto& device : snapshot.devices) carry_out(PutDevice{std::move(device)});
+  for (const auto& revocation : snapshot.revocations)
+    if (revocation.until > now) revocations_[{revocation.device, revocation.user}] = revocation;
   for (auto& group : snapshot.groups) add_group(std::move(group));
   ended_.insert(snapshot.ended_groups.begin(), snapshot.ended_groups.end());
   for (const auto& invite : snapshot.invites) carry_out(PutInvite{invite});
@@ -216,9 +248,12 @@ void Registry::replace(ScopeState state) {
     if (state.account) {
       const auto bound = devices_of_[state.account->id];  // a copy: dropping alters it
       for (const auto& device : bound) carry_out(DropDevice{device});
+      std::erase_if(revocations_, [&](const auto& row) { return row.first.second == state.account->id; });
       carry_out(PutAccount{std::move(*state.account)});
     }
     for (auto& device : state.devices) carry_out(PutDevice{std::move(device)});
+    for (const auto& revocation : state.revocations)
+      revocations_[{revocation.device, revocation.user}] = revocation;
   } else {
     if (const auto* known = group(state.scope.name)) drop_group(GroupId(known->head.id));
     if (state.group) add_group(std::move(*state.group));
@@ -251,6 +286,12 @@ void Registry::carry_out(const DropDevice& change) {
   if (found == devices_.end()) return;
   devices_of_[found->second.user].erase(change.device);
   devices_.erase(found);
+}
+
+void Registry::carry_out(const PutRevocation& change) {
+  const auto& made = change.revocation;
+  std::erase_if(revocations_, [&](const auto& row) { return row.second.until <= made.at; });
+  revocations_[{made.device, made.user}] = made;
 }
 
 void Registry::carry_out(const PutGroup& change) {
@@ -301,6 +342,18 @@ void Registry::carry_out(const PutShare& change) {
   group->share_names[change.share.info_hash] = change.share.name;
   ++shares_of_[change.share.publisher];
   ++shares_;
+}
+
+void Registry::carry_out(const DropShare& change) {
+  auto* group = find_group(change.group);
+  CHECK(group != nullptr);
+  const auto name = group->share_names.find(change.info_hash);
+  CHECK(name != group->share_names.end());
+  const auto share = group->shares.find(name->second);
+  --shares_of_[share->second.publisher];
+  --shares_;
+  group->shares.erase(share);
+  group->share_names.erase(name);
 }
 
 void Registry::add_group(Group group) {

@@ -11,12 +11,17 @@
 //    a name that nobody uses (not_found);
 //  - of a listed group everybody may see the row; everything else is for members (not_member), requests
 //    and decisions for admins (not_admin);
+//  - the owner alone gives roles and the group away, and removes admins; an admin may step down; admins
+//    remove members; a share is withdrawn by its publisher, while it is a member, or by an admin
+//    (not_allowed);
 //  - the answer about a share to somebody who is no member does not depend on whether the share exists.
 //
 // Invariants: every member, applicant and device belongs to an account; a group has at least one member
-// and exactly one owner; change numbers and epochs only grow; a group's id is never used twice.
+// and exactly one owner; change numbers and epochs only grow; a group's id is never used twice; no grant
+// that is made after a revocation of its device is void by it (issue_time).
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <map>
 #include <memory>
@@ -56,16 +61,26 @@ struct JoinNotice {
 struct FileNotice {
   ShareKey share;
 };
+struct WithdrawalNotice {
+  ShareKey share;
+  std::string name;
+  std::string by;
+};
 struct DeviceNotice {
   DeviceId device;
 };  // bound to an account or unbound
+struct RevocationNotice {
+  Revocation revocation;
+};  // the device is unbound and what it was granted is void
 struct EndNotice {
   DeviceId device;
   Error reason;
 };  // its session, if there is one, ends
-using Notice = std::variant<RosterNotice, MembershipNotice, JoinNotice, FileNotice, DeviceNotice, EndNotice>;
+using Notice = std::variant<RosterNotice, MembershipNotice, JoinNotice, FileNotice, WithdrawalNotice,
+                            DeviceNotice, RevocationNotice, EndNotice>;
 
-// What an account is made of, prepared by the caller because it needs randomness and secrets.
+// What an account is made of, prepared by the caller because it needs randomness and secrets. For
+// ChangePassword only record and salt count.
 struct NewAccount {
   UserId id;
   Bytes record;
@@ -80,7 +95,8 @@ struct CheckedUpload {
   std::shared_ptr<const Bytes> piece_list;
 };
 
-// A mutating request, or an operation of the operator, with everything its decision depends on beside the registry.
+// A mutating request, or an operation of the operator, with everything its decision depends on beside the
+// registry.
 struct Asked {
   std::uint64_t session = 0;  // who waits for the answer
   std::uint64_t frame = 0;    // id of the request's frame
@@ -88,7 +104,9 @@ struct Asked {
   DeviceId device;
   WallTime now;
   msg::Request request;
-  std::optional<NewAccount> new_account;        // for CreateAccount
+  std::optional<NewAccount> new_account;        // for CreateAccount and ChangePassword
+  Bytes record;                                 // that a proof was compared with: for Login, ChangePassword
+  std::chrono::seconds grant_lifetime{};        // the longest of any grant alive: for revocations
   std::shared_ptr<const CheckedUpload> upload;  // for ShareFile; nothing: there was none
   std::optional<Operation> operation;           // then there is no request, device or key
 };
@@ -105,7 +123,8 @@ class Registry {
  public:
   explicit Registry(const TrackerId& tracker) : tracker_(tracker) {}
 
-  void load(Snapshot snapshot);
+  // Revocations that have ended by `now` are left out.
+  void load(Snapshot snapshot, WallTime now = {});
   // Carries out a change set that decide() made from the present state and that is durable.
   void apply(const ChangeSet& change);
   // Takes the store's state of one scope, after a conflict.
@@ -123,6 +142,12 @@ class Registry {
   std::size_t groups() const { return groups_.size(); }
   std::size_t shares() const { return shares_; }
   trust::Roster roster(const Group& group) const;
+  std::size_t revocations() const { return revocations_.size(); }
+  // Those in force, of the devices of everybody who is a member of a group with the asker.
+  std::vector<const Revocation*> revocations_for(const Account& asker, WallTime now) const;
+  // When a grant that is made now for the device has to say that it was issued.
+  WallTime issue_time(const DeviceId& device, WallTime now) const;
+  bool are_together(const UserId& one, const UserId& other) const;  // members of one group
 
   // --- for the operator, who sees everything (registry_operator.cc); in order of names
   std::vector<const Account*> all_accounts() const;
@@ -142,7 +167,14 @@ class Registry {
   // What can be said about a ShareFile before its piece list is checked, which is work.
   Status may_share(const Asked& asked) const;
 
+  // Adds to a decision, which changes the owner's account, that a device of it is unbound and its grants
+  // are void.
+  void revoke_device(const Account& owner, const DeviceId& device, WallTime now,
+                     std::chrono::seconds grant_lifetime, Decision& decision) const;
+
   // --- reading requests of a logged-in user
+  msg::SessionPage list_sessions(const Account& asker, const DeviceId& current,
+                                 const msg::ListSessions& request, const Presence& presence) const;
   Result<msg::GroupRow> show_group(const Account& asker, const msg::ShowGroup& request) const;
   msg::GroupPage list_groups(const Account& asker, const msg::ListGroups& request) const;
   Result<msg::JoinRequestPage> list_requests(const Account& asker,
@@ -154,6 +186,8 @@ class Registry {
   Result<msg::FileDetail> show_file(const Account& asker, const msg::ShowFile& request,
                                     const Presence& presence) const;
   msg::FileRow file_row(const Group& group, const Share& share, const Presence* presence) const;
+  // A group by its id, for members.
+  Result<const Group*> joined_group(const Account& asker, const std::string& group_id) const;
   // A share by its key, for members: piece lists and peers.
   Result<const Share*> member_share(const Account& asker, const std::string& group_id,
                                     const std::string& info_hash) const;
@@ -164,11 +198,17 @@ class Registry {
   Result<Decision> decide_create_account(const Asked& asked) const;
   Result<Decision> decide_login(const Asked& asked) const;
   Result<Decision> decide_logout(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_password(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_revoke(const Account& asker, const Asked& asked) const;
   Result<Decision> decide_create_group(const Account& asker, const Asked& asked) const;
   Result<Decision> decide_join(const Account& asker, const Asked& asked) const;
   Result<Decision> decide_leave(const Account& asker, const Asked& asked) const;
   Result<Decision> decide_requests(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_role(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_remove(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_transfer(const Account& asker, const Asked& asked) const;
   Result<Decision> decide_share(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_withdraw(const Account& asker, const Asked& asked) const;
   Result<Decision> decide_body(const Asked& asked) const;
 
   Result<Device> new_binding(const Account& account, const Asked& asked) const;
@@ -177,7 +217,10 @@ class Registry {
   Result<const Group*> visible_group(const Account& asker, std::string_view name) const;
   Result<const Group*> member_group(const Account& asker, std::string_view name) const;
   Result<const Group*> admin_group(const Account& asker, std::string_view name) const;
+  Result<const Account*> fellow_member(const Group& group, const std::string& user) const;
+  void note_role_change(const Group& group, const Account& user, const Account& by, Decision& decision) const;
   Result<trust::CatalogueEntry> open_entry(const Account& asker, const Asked& asked) const;
+  ChangeSet change_of(const Account& account) const;
   ChangeSet change_of(const Group& group) const;
   msg::GroupRow group_row(const Account& asker, const Group& group) const;
   void add_requests(const Group& group, const std::string& after, msg::JoinRequestPage& page) const;
@@ -197,6 +240,7 @@ class Registry {
   void carry_out(const PutAccount& change);
   void carry_out(const PutDevice& change);
   void carry_out(const DropDevice& change);
+  void carry_out(const PutRevocation& change);
   void carry_out(const PutGroup& change);
   void carry_out(const EndGroup& change);
   void carry_out(const PutMember& change);
@@ -204,6 +248,7 @@ class Registry {
   void carry_out(const PutRequest& change);
   void carry_out(const DropRequest& change);
   void carry_out(const PutShare& change);
+  void carry_out(const DropShare& change);
   void carry_out(const PutInvite& change);
   void carry_out(const UseInvite& change);
   void carry_out(const DropInvite& change);
@@ -217,6 +262,7 @@ class Registry {
   std::map<std::string, UserId, std::less<>> account_names_;
   std::map<DeviceId, Device> devices_;
   std::map<UserId, std::set<DeviceId>> devices_of_;
+  std::map<std::pair<DeviceId, UserId>, Revocation> revocations_;
   std::map<GroupId, Group> groups_;
   std::map<std::string, GroupId, std::less<>> group_names_;
   std::set<GroupId> ended_;

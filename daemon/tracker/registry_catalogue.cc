@@ -69,9 +69,7 @@ Result<msg::FileDetail> Registry::show_file(const Account& asker, const msg::Sho
   const auto group = member_group(asker, request.group());
   if (!group) return fail(group.error());
   const auto found = (*group)->shares.find(request.name());
-  if (found == (*group)->shares.end())
-    return fail(Code::NotFound, fmt::format("'{}' shares no such file", (*group)->head.name),
-                fmt::format("p2pctl file list {} shows what it shares", (*group)->head.name));
+  if (found == (*group)->shares.end()) return no_such_file((*group)->head.name);
   const auto& share = found->second;
   msg::FileDetail detail;
   *detail.mutable_row() = file_row(**group, share, &presence);
@@ -83,17 +81,12 @@ Result<msg::FileDetail> Registry::show_file(const Account& asker, const msg::Sho
 
 Result<const Share*> Registry::member_share(const Account& asker, const std::string& group_id,
                                             const std::string& info_hash) const {
-  const auto id = GroupId::from(std::string_view(group_id));
+  const auto found = joined_group(asker, group_id);
+  if (!found) return fail(found.error());
   const auto hash = InfoHash::from(std::string_view(info_hash));
-  if (!id || !hash)
-    return fail(Code::InvalidArgument, "a share is named by a group id and an info-hash of 32 bytes");
-  const auto* found = group(*id);
-  const auto role = found != nullptr ? found->role_of(asker.id) : Role::None;
-  if (found == nullptr || (found->head.unlisted && role == Role::None)) return no_such_group({});
-  if (!trust::is_member(role)) return not_member(found->head.name);
-  const auto* share = found->share(*hash);
-  if (share == nullptr)
-    return fail(Code::NotFound, fmt::format("'{}' shares no such file", found->head.name));
+  if (!hash) return fail(Code::InvalidArgument, "an info-hash has 32 bytes");
+  const auto* share = (*found)->share(*hash);
+  if (share == nullptr) return no_such_file((*found)->head.name);
   return share;
 }
 
@@ -161,6 +154,29 @@ Result<Decision> Registry::decide_share(const Account& asker, const Asked& asked
   decision.notices.emplace_back(FileNotice{{share.group, share.info_hash}});
   change.changes.emplace_back(PutShare{std::move(share), asked.upload->piece_list});
   decision.change = std::move(change);
+  return decision;
+}
+
+Result<Decision> Registry::decide_withdraw(const Account& asker, const Asked& asked) const {
+  const auto& request = asked.request.withdraw_file();
+  const auto found = member_group(asker, request.group());
+  if (!found) return fail(found.error());
+  const auto& group = **found;
+  const auto share = group.shares.find(request.name());
+  if (share == group.shares.end()) return no_such_file(group.head.name);
+  const auto& withdrawn = share->second;
+  if (withdrawn.publisher != asker.id && !trust::is_admin(group.role_of(asker.id)))
+    return fail(Code::NotAllowed,
+                fmt::format("only '{}', who shared it, or an admin of '{}' may withdraw this file",
+                            name_of(withdrawn.publisher), group.head.name),
+                fmt::format("to stop serving it from here: p2pctl file unshare {}/{}", group.head.name,
+                            withdrawn.name));
+  Decision decision;
+  *decision.answer.mutable_file() = file_row(group, withdrawn, nullptr);
+  decision.change = change_of(group);
+  decision.change->changes.emplace_back(DropShare{group.head.id, withdrawn.info_hash});
+  decision.notices.emplace_back(
+      WithdrawalNotice{{group.head.id, withdrawn.info_hash}, withdrawn.name, asker.name});
   return decision;
 }
 

@@ -86,8 +86,8 @@ Result<const Account*> Registry::existing_account(const std::string& name) const
 }
 
 Decision Registry::decide_operation(const Asked& asked) const {
-  auto decision = std::visit([&](const auto& operation) { return decide_one(operation, asked); },
-                             *asked.operation);
+  auto decision =
+      std::visit([&](const auto& operation) { return decide_one(operation, asked); }, *asked.operation);
   if (decision) return std::move(*decision);
   Decision refusal;
   refusal.answer = error_response(decision.error());
@@ -97,19 +97,16 @@ Decision Registry::decide_operation(const Asked& asked) const {
 Decision Registry::change_account(const Account& before, Account after) const {
   Decision decision;
   decision.answer.mutable_done();
-  auto& change = decision.change.emplace();
-  change.scope = {Scope::Kind::Account, before.name};
-  change.expected = before.change;
-  change.next = before.change + 1;
-  change.changes.emplace_back(PutAccount{std::move(after)});
+  decision.change = change_of(before);
+  decision.change->changes.emplace_back(PutAccount{std::move(after)});
   return decision;
 }
 
 void Registry::end_devices(const Account& account, const Error& reason, const Asked& asked,
                            Decision& decision) const {
   for (const auto& device : devices_of(account.id)) {
-    decision.notices.emplace_back(EndNotice{device, reason});
-    decision.change->changes.emplace_back(DropDevice{device});
+    decision.notices.emplace_back(EndNotice{device, reason});  // before the words of a revocation
+    revoke_device(account, device, asked.now, asked.grant_lifetime, decision);
   }
 }
 
@@ -162,7 +159,7 @@ Result<Decision> Registry::decide_one(const AddInvite& operation, const Asked& a
   return decision;
 }
 
-Result<Decision> Registry::decide_one(const DropExpiredInvites&, const Asked& asked) const {
+Result<Decision> Registry::decide_one(const DropExpiredInvites& /*all*/, const Asked& asked) const {
   auto decision = change_invites({}, asked.now);
   if (decision.change->changes.empty()) decision.change.reset();
   return decision;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/io/clock.h"
 #include "daemon/tracker/restore.h"
 #include "daemon/trust/address.h"
 
@@ -57,7 +58,7 @@ Server::~Server() = default;
 Status Server::open() {
   auto snapshot = store_->load();
   if (!snapshot) return fail(snapshot.error().in("cannot read the database"));
-  registry_.load(std::move(*snapshot));
+  registry_.load(std::move(*snapshot), io::wall_now());
 
   const auto wanted = io::SocketAddress::parse(options_.listen);
   if (!wanted) return fail(wanted.error().in("--listen"));

@@ -2,6 +2,7 @@
 // Requests that are answered from memory.
 #include "daemon/tracker/service.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "daemon/base/limits.h"
@@ -36,11 +37,17 @@ bool is_mutating(const msg::Request& request) {
     case msg::Request::kCreateAccount:
     case msg::Request::kLogin:
     case msg::Request::kLogout:
+    case msg::Request::kChangePassword:
+    case msg::Request::kRevokeSession:
     case msg::Request::kCreateGroup:
     case msg::Request::kJoinGroup:
     case msg::Request::kLeaveGroup:
     case msg::Request::kDecideJoinRequests:
-    case msg::Request::kShareFile: return true;
+    case msg::Request::kSetRole:
+    case msg::Request::kRemoveMember:
+    case msg::Request::kTransferGroup:
+    case msg::Request::kShareFile:
+    case msg::Request::kWithdrawFile: return true;
     default: return false;
   }
 }
@@ -60,6 +67,7 @@ Service::Service(io::Loop& loop, const Options& options, const Keys& keys, const
       metadata_rates_({kMetadataBurst, limits::kRequestsPerSecond}),
       login_rates_({kLoginBurst, kLoginsPerSecond}),
       registration_rates_(registration_rate(options)),
+      longest_grant_(options.grant_lifetime),
       mutations_(registry, store, *this),
       dial_back_(loop, keys.tls, specific_address(options), *this),
       sessions_(loop, context, {options.unauthenticated_per_address, options.offline_after}, *this),
@@ -79,6 +87,7 @@ void Service::stop() {
 void Service::reconfigure(const Options& options) {
   options_.registration = options.registration;
   options_.grant_lifetime = options.grant_lifetime;
+  longest_grant_ = std::max(longest_grant_, options.grant_lifetime);
   registration_rates_.set_rate(registration_rate(options));
 }
 
@@ -150,6 +159,15 @@ Service::Answer Service::answer_now(Session& session, const msg::Request& reques
     case msg::Request::kRenewGrants: return renew_grants(session, *asker);
     case msg::Request::kAnnounce: return announce(session, *asker, request.announce());
     case msg::Request::kGetPeers: return get_peers(session, *asker, request.get_peers());
+    case msg::Request::kRosterApplied: return roster_applied(session, *asker, request.roster_applied());
+    case msg::Request::kShowRosterProgress:
+      return roster_progress(session, *asker, request.show_roster_progress());
+    case msg::Request::kListSessions: {
+      msg::Response response;
+      *response.mutable_sessions() =
+          registry_.list_sessions(*asker, session.device(), request.list_sessions(), presence_);
+      return response;
+    }
     case msg::Request::kPutMetadata: {
       const auto& put = request.put_metadata();
       if (const auto status = session.uploads().put(put.upload_id(), put.offset(), as_bytes(put.data()));
@@ -210,7 +228,12 @@ Service::Answer Service::attach(Session& session, const msg::Attach& request) {
     if (const auto group = GroupId::from(std::string_view(position.group_id())))
       positions[*group] = position.epoch();
   tell(DeviceNotice{session.device()});
+  // What the device holds it has taken over; of later rosters it tells itself.
+  for (const auto& [id, epoch] : positions)
+    if (const auto group = registry_.joined_group(*account, id.raw()))
+      presence_.roster_applied(session.device(), id, std::min(epoch, (*group)->epoch));
   fill_memberships(session, *account, positions, *attached.mutable_memberships());
+  fill_revocations(session, *account, attached);
   return response;
 }
 
@@ -246,10 +269,17 @@ Service::Answer Service::renew_grants(Session& session, const Account& asker) {
 }
 
 Service::Answer Service::announce(Session& session, const Account& asker, const msg::Announce& request) {
+  msg::Response response;
+  auto& announced = *response.mutable_announced();
   for (const auto& state : request.shares()) {
-    // A share that is gone or no longer ours is skipped: the rest of the list is still true.
+    // A share of a group that is not the asker's is gone like one that never was.
     const auto found = registry_.member_share(asker, state.group_id(), state.info_hash());
-    if (!found) continue;
+    if (!found) {
+      auto& gone = *announced.add_gone();
+      gone.set_group_id(state.group_id());
+      gone.set_info_hash(state.info_hash());
+      continue;
+    }
     const auto& share = **found;
     auto activity = Activity::Stopped;
     if (state.activity() == msg::leeching) activity = Activity::Leeching;
@@ -257,8 +287,6 @@ Service::Answer Service::announce(Session& session, const Account& asker, const 
     const ShareKey key{share.group, share.info_hash};
     if (presence_.announce(session.device(), key, activity)) tell_peer_changed(key, session.device());
   }
-  msg::Response response;
-  response.mutable_done();
   return response;
 }
 
@@ -271,6 +299,36 @@ Service::Answer Service::get_peers(Session& session, const Account& asker, const
   peers.set_info_hash(request.info_hash());
   for (const auto& row : presence_.peers({(*share)->group, (*share)->info_hash}, session.device()))
     *peers.add_peers() = peer_message(row);
+  return response;
+}
+
+// --- how far a roster has come -------------------------------------------------------------------
+
+Service::Answer Service::roster_applied(Session& session, const Account& asker,
+                                        const msg::RosterApplied& request) {
+  const auto group = registry_.joined_group(asker, request.group_id());
+  if (!group) return fail(group.error());
+  presence_.roster_applied(session.device(), (*group)->head.id, std::min(request.epoch(), (*group)->epoch));
+  msg::Response response;
+  response.mutable_done();
+  return response;
+}
+
+Service::Answer Service::roster_progress(Session& session, const Account& asker,
+                                         const msg::ShowRosterProgress& request) {
+  const auto group = registry_.joined_group(asker, request.group_id());
+  if (!group) return fail(group.error());
+  std::uint32_t online = 0;
+  std::uint32_t applied = 0;
+  for (const auto& [user, member] : (*group)->members)
+    for (const auto& device : presence_.devices_of(user)) {
+      if (device == session.device()) continue;
+      ++online;
+      if (presence_.has_applied(device, (*group)->head.id, request.epoch())) ++applied;
+    }
+  msg::Response response;
+  response.mutable_roster_progress()->set_online(online);
+  response.mutable_roster_progress()->set_applied(applied);
   return response;
 }
 

@@ -63,11 +63,17 @@ class Service final : private Sessions::Listener, private Mutations::Listener, p
   Answer renew_grants(Session& session, const Account& asker);
   Answer announce(Session& session, const Account& asker, const msg::Announce& request);
   Answer get_peers(Session& session, const Account& asker, const msg::GetPeers& request);
+  Answer roster_applied(Session& session, const Account& asker, const msg::RosterApplied& request);
+  Answer roster_progress(Session& session, const Account& asker, const msg::ShowRosterProgress& request);
 
   // --- mutating requests (service_mutations.cc)
   void mutate(Session& session, std::uint64_t frame, const msg::Request& request);
   Status prepare_account(Session& session, Asked& asked);
-  Status check_login(Session& session, const Asked& asked);
+  Status check_login(Session& session, Asked& asked);
+  Status check_password_change(Session& session, Asked& asked);
+  // Of a login or of a change of the password; what it costs and tells does not depend on the account.
+  Status check_proof(Session& session, const std::string& name, const std::string& proof,
+                     const tl::unexpected<Error>& refusal);
   void share(Session& session, Asked asked);
   void read_metadata(Session& session, std::uint64_t frame, const Account& asker,
                      const msg::ReadMetadata& request);
@@ -80,12 +86,19 @@ class Service final : private Sessions::Listener, private Mutations::Listener, p
   void tell(const MembershipNotice& notice);
   void tell(const JoinNotice& notice);
   void tell(const FileNotice& notice);
+  void tell(const WithdrawalNotice& notice);
   void tell(const DeviceNotice& notice);
+  void tell(const RevocationNotice& notice);
   void tell(const EndNotice& notice);
   void tell_peer_changed(const ShareKey& share, const DeviceId& changed);
   void push_to_user(const UserId& user, const msg::Event& event);
   void leave_all_shares(const DeviceId& device);
+  // For what does not fit in the answer that is being made: leaves after it.
+  void push_later(const Session& session, msg::Event event);
   const Bytes& signed_roster(const Group& group);
+  const Bytes& signed_revocation(const Revocation& revocation);
+  // Revocations that the account's groups have to know.
+  void fill_revocations(const Session& session, const Account& account, msg::Attached& out);
   void fill_membership(const Group& group, const Account& account, const DeviceId& device,
                        msg::Membership& out);
   // All groups of the account; rosters only where the client's position is another one. Rosters that do
@@ -115,6 +128,13 @@ class Service final : private Sessions::Listener, private Mutations::Listener, p
     Bytes bytes;
   };
   std::map<GroupId, SignedRoster> rosters_;  // one per group, made when asked for
+  struct SignedRevocation {
+    WallTime at;
+    WallTime until;
+    Bytes bytes;
+  };
+  std::map<std::pair<DeviceId, UserId>, SignedRevocation> revocations_;  // made when asked for
+  Duration longest_grant_;                                               // of all settings since the start
   struct Reach {
     bool proved = false;
     TimePoint probed;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What is pushed to clients, and the signed statements in it.
 #include <algorithm>
+#include <set>
 
 #include "daemon/base/limits.h"
 #include "daemon/base/log.h"
@@ -12,12 +13,21 @@ namespace {
 
 // Rosters inside one answer; more are pushed after it, so that the frame stays within its limit.
 constexpr std::size_t kRosterBytesPerAnswer = limits::kServerFrameBytes / 4;
+// The same for revocations.
+constexpr std::size_t kRevocationBytesPerAnswer = limits::kServerFrameBytes / 16;
 
 }  // namespace
 
 void Service::push_to_user(const UserId& user, const msg::Event& event) {
   for (const auto& device : presence_.devices_of(user))
     if (auto* session = sessions_.find(device)) session->push(event);
+}
+
+void Service::push_later(const Session& session, msg::Event event) {
+  loop_.defer([this, number = session.number(), event = std::move(event), alive = alive_] {
+    if (!*alive) return;
+    if (auto* waiting = sessions_.find(number)) waiting->push(event);
+  });
 }
 
 const Bytes& Service::signed_roster(const Group& group) {
@@ -29,6 +39,34 @@ const Bytes& Service::signed_roster(const Group& group) {
   return cached.bytes;
 }
 
+const Bytes& Service::signed_revocation(const Revocation& revocation) {
+  // What the registry has forgotten is made room of by forgetting all: the rest is signed anew when asked
+  // for.
+  if (revocations_.size() > 2 * registry_.revocations() + 1) revocations_.clear();
+  auto& cached = revocations_[{revocation.device, revocation.user}];
+  if (cached.bytes.empty() || cached.at != revocation.at || cached.until != revocation.until) {
+    const trust::Revocation statement{registry_.tracker(), revocation.device, revocation.user, revocation.at,
+                                      revocation.until};
+    cached = {revocation.at, revocation.until, statement.sign(keys_.grant)};
+  }
+  return cached.bytes;
+}
+
+void Service::fill_revocations(const Session& session, const Account& account, msg::Attached& out) {
+  std::size_t bytes = 0;
+  for (const auto* revocation : registry_.revocations_for(account, io::wall_now())) {
+    const auto& statement = signed_revocation(*revocation);
+    bytes += statement.size();
+    if (bytes <= kRevocationBytesPerAnswer) {
+      out.add_revocations(to_string(statement));
+      continue;
+    }
+    msg::Event event;
+    event.mutable_revoked()->set_revocation(to_string(statement));
+    push_later(session, std::move(event));
+  }
+}
+
 void Service::fill_membership(const Group& group, const Account& account, const DeviceId& device,
                               msg::Membership& out) {
   const auto role = group.role_of(account.id);
@@ -36,7 +74,7 @@ void Service::fill_membership(const Group& group, const Account& account, const 
   out.set_group(group.head.name);
   out.set_role(static_cast<pb::Role>(role));
   if (!trust::is_member(role)) return;
-  const auto now = io::wall_now();
+  const auto now = registry_.issue_time(device, io::wall_now());
   trust::Grant grant;
   grant.tracker = registry_.tracker();
   grant.group = group.head.id;
@@ -67,10 +105,7 @@ void Service::fill_memberships(Session& session, const Account& account,
     msg::Event event;
     event.mutable_roster()->set_group_id(group.head.id.raw());
     event.mutable_roster()->set_roster(to_string(roster));
-    loop_.defer([this, number = session.number(), event = std::move(event), alive = alive_] {
-      if (!*alive) return;
-      if (auto* waiting = sessions_.find(number)) waiting->push(event);
-    });
+    push_later(session, std::move(event));
   }
   // Groups that the client still believes in and that are no longer its own.
   for (const auto& [id, epoch] : positions) {
@@ -133,6 +168,19 @@ void Service::tell(const FileNotice& notice) {
   for (const auto& [user, member] : group->members) push_to_user(user, event);
 }
 
+void Service::tell(const WithdrawalNotice& notice) {
+  presence_.drop_share(notice.share);
+  const auto* group = registry_.group(notice.share.group);
+  if (group == nullptr) return;
+  msg::Event event;
+  auto& withdrawn = *event.mutable_file_withdrawn();
+  withdrawn.set_group_id(notice.share.group.raw());
+  withdrawn.set_info_hash(notice.share.info_hash.raw());
+  withdrawn.set_name(notice.name);
+  withdrawn.set_by(notice.by);
+  for (const auto& [user, member] : group->members) push_to_user(user, event);
+}
+
 // Brings the device's session and presence in line with the account it is bound to now.
 void Service::tell(const DeviceNotice& notice) {
   auto* session = sessions_.find(notice.device);
@@ -157,6 +205,22 @@ void Service::tell(const DeviceNotice& notice) {
   }
   const auto reach = reach_.find(notice.device);
   if (reach == reach_.end() || reach->second.port != session->listen_port()) probe(*session);
+}
+
+void Service::tell(const RevocationNotice& notice) {
+  const auto& revoked = notice.revocation;
+  if (auto* session = sessions_.find(revoked.device))
+    session->end({Code::LoginRequired, "the session of this device was ended by its user or the operator",
+                  "log in again: p2pctl login NAME"});
+  msg::Event event;
+  event.mutable_revoked()->set_revocation(to_string(signed_revocation(revoked)));
+  std::set<UserId> told;  // once, whoever is in several of the groups
+  for (const auto& name : registry_.groups_of(revoked.user)) {
+    const auto& group = *registry_.group(name);
+    if (!trust::is_member(group.role_of(revoked.user))) continue;
+    for (const auto& [user, member] : group.members)
+      if (told.insert(user).second) push_to_user(user, event);
+  }
 }
 
 void Service::leave_all_shares(const DeviceId& device) {

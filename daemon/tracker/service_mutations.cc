@@ -17,6 +17,7 @@ void Service::mutate(Session& session, std::uint64_t frame, const msg::Request& 
   asked.key = session.key();
   asked.device = session.device();
   asked.now = io::wall_now();
+  asked.grant_lifetime = std::chrono::duration_cast<std::chrono::seconds>(longest_grant_);
   asked.request = request;
   const bool enters =
       request.body_case() == msg::Request::kCreateAccount || request.body_case() == msg::Request::kLogin;
@@ -25,6 +26,8 @@ void Service::mutate(Session& session, std::uint64_t frame, const msg::Request& 
   else if (registry_.is_repeated(asked)) allowed = Status{};  // costs nothing and changes nothing
   else if (request.body_case() == msg::Request::kCreateAccount) allowed = prepare_account(session, asked);
   else if (request.body_case() == msg::Request::kLogin) allowed = check_login(session, asked);
+  else if (request.body_case() == msg::Request::kChangePassword)
+    allowed = check_password_change(session, asked);
   if (!allowed) answer(session, frame, fail(allowed.error()));
   else if (request.body_case() == msg::Request::kShareFile) share(session, std::move(asked));
   else mutations_.submit(std::move(asked));
@@ -50,19 +53,43 @@ Status Service::prepare_account(Session& session, Asked& asked) {
   return {};
 }
 
-Status Service::check_login(Session& session, const Asked& asked) {
+Status Service::check_proof(Session& session, const std::string& name, const std::string& proof,
+                            const tl::unexpected<Error>& refusal) {
+  if (proof.size() != Passwords::kProofBytes)
+    return fail(Code::InvalidArgument, "the proof of a password has 32 bytes");
+  const auto now = loop_.now();
+  if (!login_rates_.take("from" + session.source(), now) || !login_rates_.take("user" + name, now))
+    return fail(Code::Busy, "too many attempts to give a password", "try again in a minute");
+  if (passwords_.fits(registry_.account(name), as_bytes(proof))) return {};
+  log::info("password refused", {{"address", session.remote().text()}, {"device", session.device().hex()}});
+  return refusal;
+}
+
+Status Service::check_login(Session& session, Asked& asked) {
   const auto& request = asked.request.login();
   const auto name = user_name(request.user());
   if (!name) return fail(name.error());
-  if (request.proof().size() != Passwords::kProofBytes)
+  if (auto status = check_proof(session, *name, request.proof(), login_refused()); !status) return status;
+  asked.record = registry_.account(*name)->record;
+  return {};
+}
+
+Status Service::check_password_change(Session& session, Asked& asked) {
+  const auto* asker = registry_.account_of(session.device());
+  if (asker == nullptr) return login_required();
+  const auto& request = asked.request.change_password();
+  if (request.new_proof().size() != Passwords::kProofBytes)
     return fail(Code::InvalidArgument, "the proof of a password has 32 bytes");
-  const auto now = loop_.now();
-  if (!login_rates_.take("from" + session.source(), now) || !login_rates_.take("user" + *name, now))
-    return fail(Code::Busy, "too many attempts to log in", "try again in a minute");
-  if (!passwords_.fits(registry_.account(*name), as_bytes(request.proof()))) {
-    log::info("login refused", {{"address", session.remote().text()}, {"device", session.device().hex()}});
-    return login_refused();
-  }
+  if (request.new_salt().size() != Passwords::kSaltBytes)
+    return fail(Code::InvalidArgument, "the salt of a password has 16 bytes");
+  if (auto status = check_proof(session, asker->name, request.proof(), password_refused()); !status)
+    return status;
+  asked.record = asker->record;
+  NewAccount made;
+  made.id = asker->id;
+  made.record = passwords_.record(asker->id, as_bytes(request.new_proof()));
+  made.salt = to_bytes(as_bytes(request.new_salt()));
+  asked.new_account = std::move(made);
   return {};
 }
 
@@ -132,7 +159,11 @@ void Service::on_decided(const Asked& asked, const Decision& decision) {
     // Also for an answer that was remembered: this session may be another one than the first time.
     if (decision.answer.has_account() && registry_.account_of(asked.device) != nullptr)
       tell(DeviceNotice{asked.device});
-    session->answer(asked.frame, decision.answer);
+    auto answer = decision.answer;
+    if (answer.has_member())  // who is online is not the registry's to know
+      if (const auto* member = registry_.account(answer.member().user()))
+        answer.mutable_member()->set_online(presence_.is_online(member->id));
+    session->answer(asked.frame, std::move(answer));
   }
   for (const auto& notice : decision.notices) std::visit([this](const auto& one) { tell(one); }, notice);
 }

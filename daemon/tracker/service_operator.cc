@@ -9,6 +9,7 @@ void Service::operate(Operation operation, Operated done) {
   Asked asked;
   asked.frame = next_operation_++;
   asked.now = io::wall_now();
+  asked.grant_lifetime = std::chrono::duration_cast<std::chrono::seconds>(longest_grant_);
   asked.operation = std::move(operation);
   operations_[asked.frame] = std::move(done);
   mutations_.submit(std::move(asked));

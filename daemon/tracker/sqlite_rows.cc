@@ -11,7 +11,7 @@
 namespace p2p::tracker {
 namespace {
 
-constexpr std::array<std::string_view, 2> kMigrations{R"sql(
+constexpr std::array<std::string_view, 3> kMigrations{R"sql(
 CREATE TABLE accounts (
   user_id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL, salt BLOB NOT NULL,
   log_n INTEGER NOT NULL, disabled INTEGER NOT NULL, created INTEGER NOT NULL, change INTEGER NOT NULL
@@ -51,7 +51,14 @@ CREATE TABLE answers (
   UNIQUE (device_id, key)
 );
 )sql",
-                                                        R"sql(
+                                                      R"sql(
+CREATE TABLE revocations (
+  user_id BLOB NOT NULL REFERENCES accounts, device_id BLOB NOT NULL, at INTEGER NOT NULL,
+  until INTEGER NOT NULL, PRIMARY KEY (user_id, device_id)
+) WITHOUT ROWID;
+CREATE INDEX revocations_by_end ON revocations (until);
+)sql",
+                                                      R"sql(
 CREATE TABLE invites (
   hash BLOB PRIMARY KEY, uses INTEGER NOT NULL, expires INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -166,6 +173,22 @@ Result<std::vector<Device>> SqliteRows::read_devices(const UserId* user) {
   return devices;
 }
 
+Result<std::vector<Revocation>> SqliteRows::read_revocations(const UserId* user) {
+  const auto query =
+      statement("SELECT device_id, user_id, at, until FROM revocations WHERE ?1 = x'' OR user_id = ?1");
+  if (!query) return fail(query.error());
+  (*query)->bind(user != nullptr ? user->view() : ByteSpan());
+  std::vector<Revocation> revocations;
+  const auto status = for_each_row(**query, "revocation", [&](const storage::Statement& row) {
+    bool ok = true;
+    revocations.push_back(
+        {id_at<DeviceId>(row, 0, ok), id_at<UserId>(row, 1, ok), time_at(row, 2), time_at(row, 3)});
+    return ok;
+  });
+  if (!status) return fail(status.error());
+  return revocations;
+}
+
 Status SqliteRows::read_rows(Group& group) {
   const auto& id = group.head.id;
   auto query = statement("SELECT user_id, role, since FROM members WHERE group_id = ?");
@@ -248,7 +271,8 @@ Result<std::vector<Invite>> SqliteRows::read_invites() {
   std::vector<Invite> invites;
   const auto status = for_each_row(**query, "invite", [&](const storage::Statement& row) {
     bool ok = true;
-    invites.push_back({id_at<Sha256>(row, 0, ok), static_cast<std::uint32_t>(row.integer(1)), time_at(row, 2)});
+    invites.push_back(
+        {id_at<Sha256>(row, 0, ok), static_cast<std::uint32_t>(row.integer(1)), time_at(row, 2)});
     return ok && row.integer(1) > 0;
   });
   if (!status) return fail(status.error());
@@ -261,10 +285,13 @@ Result<Snapshot> SqliteRows::load() {
   if (!accounts) return fail(accounts.error());
   auto devices = read_devices(nullptr);
   if (!devices) return fail(devices.error());
+  auto revocations = read_revocations(nullptr);
+  if (!revocations) return fail(revocations.error());
   auto groups = read_groups({});
   if (!groups) return fail(groups.error());
   snapshot.accounts = std::move(*accounts);
   snapshot.devices = std::move(*devices);
+  snapshot.revocations = std::move(*revocations);
   snapshot.groups = std::move(*groups);
 
   auto query = statement("SELECT group_id FROM ended_groups");
@@ -306,6 +333,9 @@ Result<ScopeState> SqliteRows::load_scope(const Scope& scope, const std::optiona
       auto devices = read_devices(&state.account->id);
       if (!devices) return fail(devices.error());
       state.devices = std::move(*devices);
+      auto revocations = read_revocations(&state.account->id);
+      if (!revocations) return fail(revocations.error());
+      state.revocations = std::move(*revocations);
     }
   } else if (scope.kind == Scope::Kind::Group) {
     auto groups = read_groups(scope.name);
@@ -443,6 +473,13 @@ Status SqliteRows::write_row(const DropDevice& change) {
   return run("DELETE FROM devices WHERE device_id = ?", change.device);
 }
 
+Status SqliteRows::write_row(const PutRevocation& change) {
+  const auto& made = change.revocation;
+  if (auto status = run("DELETE FROM revocations WHERE until <= ?", made.at); !status) return status;
+  return run("INSERT OR REPLACE INTO revocations VALUES (?, ?, ?, ?)", made.user, made.device, made.at,
+             made.until);
+}
+
 Status SqliteRows::write_row(const PutGroup& change) {
   const auto& head = change.head;
   return run("INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, 0, 0)", head.id, head.name, head.description,
@@ -485,6 +522,10 @@ Status SqliteRows::write_row(const PutShare& change) {
         run("INSERT INTO piece_lists VALUES (?, ?, ?, ?)", share.group, share.info_hash, std::uint64_t{start},
             list.subspan(start, std::min(limits::kMetadataChunkBytes, list.size() - start)));
   return status;
+}
+
+Status SqliteRows::write_row(const DropShare& change) {
+  return run("DELETE FROM shares WHERE group_id = ? AND info_hash = ?", change.group, change.info_hash);
 }
 
 Status SqliteRows::write_row(const PutInvite& change) {

@@ -41,6 +41,7 @@ class SqliteRows {
   Status write_row(const PutAccount& change);
   Status write_row(const PutDevice& change);
   Status write_row(const DropDevice& change);
+  Status write_row(const PutRevocation& change);
   Status write_row(const PutGroup& change);
   Status write_row(const EndGroup& change);
   Status write_row(const PutMember& change);
@@ -48,6 +49,7 @@ class SqliteRows {
   Status write_row(const PutRequest& change);
   Status write_row(const DropRequest& change);
   Status write_row(const PutShare& change);
+  Status write_row(const DropShare& change);
   Status write_row(const PutInvite& change);
   Status write_row(const UseInvite& change);
   Status write_row(const DropInvite& change);
@@ -56,6 +58,7 @@ class SqliteRows {
   // `name` empty: all.
   Result<std::vector<Account>> read_accounts(const std::string& name);
   Result<std::vector<Device>> read_devices(const UserId* user);
+  Result<std::vector<Revocation>> read_revocations(const UserId* user);
   Result<std::vector<Group>> read_groups(const std::string& name);
   Status read_rows(Group& group);
   Result<std::vector<Invite>> read_invites();

@@ -45,6 +45,12 @@ class TrackerWorld {
       request.set_idempotency_key(trust::random_id<IdempotencyKey>().raw());
     if (request.has_create_account())
       made.new_account = tracker::NewAccount{trust::random_id<UserId>(), Bytes(33, 1), Bytes(16, 2), 17};
+    made.grant_lifetime = std::chrono::hours(4);
+    if (const auto* user =
+            request.has_login() ? registry.account(request.login().user()) : registry.account_of(made.device))
+      made.record = user->record;  // the proof fits
+    if (request.has_change_password())
+      made.new_account = tracker::NewAccount{{}, Bytes(33, 3), Bytes(16, 4), 17};
     made.request = std::move(request);
     return made;
   }
@@ -112,6 +118,37 @@ class TrackerWorld {
     for (const auto& user : users) decision.add_users(user);
     decision.set_accept(accept);
     return run(admin, request);
+  }
+  std::string set_role(const std::string& by, const std::string& group, const std::string& user,
+                       pb::Role role) {
+    msg::Request request;
+    request.mutable_set_role()->set_group(group);
+    request.mutable_set_role()->set_user(user);
+    request.mutable_set_role()->set_role(role);
+    return run(by, request);
+  }
+  std::string remove(const std::string& by, const std::string& group, const std::string& user) {
+    msg::Request request;
+    request.mutable_remove_member()->set_group(group);
+    request.mutable_remove_member()->set_user(user);
+    return run(by, request);
+  }
+  std::string transfer(const std::string& by, const std::string& group, const std::string& user) {
+    msg::Request request;
+    request.mutable_transfer_group()->set_group(group);
+    request.mutable_transfer_group()->set_user(user);
+    return run(by, request);
+  }
+  std::string withdraw(const std::string& by, const std::string& group, const std::string& name) {
+    msg::Request request;
+    request.mutable_withdraw_file()->set_group(group);
+    request.mutable_withdraw_file()->set_name(name);
+    return run(by, request);
+  }
+  std::string revoke(const std::string& by, const std::string& device) {
+    msg::Request request;
+    request.mutable_revoke_session()->set_device_id(devices[device].id.raw());
+    return run(by, request);
   }
   // A user with an account who is a member of the group.
   void add_member(const std::string& admin, const std::string& group, const std::string& user) {

@@ -147,6 +147,59 @@ TEST(peer_list_is_bounded_and_prefers_the_reachable) {
   EXPECT_EQ(peers[0].device, device(count - 1));
 }
 
+TEST(dropped_share_is_left_by_everybody_and_others_are_not) {
+  auto presence = two_peers();
+  presence.announce(device(1), kSong, Activity::Seeding);
+
+  presence.drop_share(kFilm);
+  presence.drop_share(kFilm);
+
+  EXPECT_EQ(presence.counts(kFilm).seeders + presence.counts(kFilm).leechers, 0u);
+  EXPECT(presence.peers(kFilm, device(3)).empty());
+  EXPECT_EQ(presence.counts(kSong).seeders, 1u);
+  EXPECT_EQ(presence.detach(device(1)).size(), 1u);
+  EXPECT(presence.detach(device(2)).empty());
+}
+
+TEST(roster_is_applied_from_its_epoch_on_and_never_back) {
+  auto presence = two_peers();
+  const auto group = kFilm.group;
+  EXPECT(!presence.has_applied(device(1), group, 0));
+
+  presence.roster_applied(device(1), group, 5);
+  presence.roster_applied(device(1), group, 4);
+  presence.roster_applied(device(3), group, 5);  // not online
+
+  EXPECT(presence.has_applied(device(1), group, 5));
+  EXPECT(!presence.has_applied(device(1), group, 6));
+  EXPECT(!presence.has_applied(device(1), kSong.group, 5));
+  EXPECT(!presence.has_applied(device(2), group, 5));
+  EXPECT(!presence.has_applied(device(3), group, 5));
+}
+
+TEST(roster_counts_no_more_for_a_user_who_left_and_a_device_that_went) {
+  auto presence = two_peers();
+  presence.roster_applied(device(1), kFilm.group, 5);
+  presence.roster_applied(device(2), kFilm.group, 5);
+
+  presence.leave_group(user(1), kFilm.group);
+  presence.detach(device(2));
+  presence.attach(device(2), user(2), false);
+
+  EXPECT(!presence.has_applied(device(1), kFilm.group, 5));
+  EXPECT(!presence.has_applied(device(2), kFilm.group, 5));
+}
+
+TEST(device_is_online_from_attach_to_detach) {
+  auto presence = two_peers();
+  EXPECT(presence.is_online(device(1)));
+  EXPECT(!presence.is_online(device(3)));
+
+  presence.detach(device(1));
+
+  EXPECT(!presence.is_online(device(1)));
+}
+
 }  // namespace
 
 int main() {
@@ -161,6 +214,10 @@ int main() {
       cmocka_unit_test(another_user_on_the_device_keeps_the_address_but_no_share),
       cmocka_unit_test(audience_is_everybody_else_in_the_share),
       cmocka_unit_test(peer_list_is_bounded_and_prefers_the_reachable),
+      cmocka_unit_test(dropped_share_is_left_by_everybody_and_others_are_not),
+      cmocka_unit_test(roster_is_applied_from_its_epoch_on_and_never_back),
+      cmocka_unit_test(roster_counts_no_more_for_a_user_who_left_and_a_device_that_went),
+      cmocka_unit_test(device_is_online_from_attach_to_detach),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

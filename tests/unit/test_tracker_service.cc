@@ -1,154 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The tracker as its clients see it: a whole server and clients over TLS on one loop.
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <unistd.h>
-
 #include "daemon/base/digest.h"
-#include "daemon/base/limits.h"
 #include "daemon/base/log.h"
-#include "daemon/tracker/server.h"
-#include "daemon/trust/address.h"
-#include "tests/support/check.h"
+#include "tests/support/tracker_server.h"
 
 using namespace p2p;
+using test::Client;
+using test::kProof;
+using test::Person;
+using test::World;
 namespace msg = ::p2p::pb::tracker;
 
 namespace {
-
-using namespace std::chrono_literals;
-
-struct Folder {
-  Folder() {
-    char name[] = "/tmp/p2p-tracker-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
-
-// Runs the loop until a condition holds; a test that waits in vain fails.
-class Waiter {
- public:
-  explicit Waiter(io::Loop& loop) : loop_(loop), timer_(loop, bind<&Waiter::on_timeout>(this)) {}
-  template <class Condition>
-  void until(Condition condition) {
-    timer_.set(5s);
-    while (!condition()) {
-      EXPECT(timer_.is_set());
-      tick_.set(1ms);
-      loop_.run();
-    }
-    timer_.cancel();
-  }
-
- private:
-  void on_timeout() { loop_.stop(); }
-  void on_tick() { loop_.stop(); }
-  io::Loop& loop_;
-  io::Timer timer_;
-  io::Timer tick_{loop_, bind<&Waiter::on_tick>(this)};
-};
-
-class Client final : private io::FrameStream::Listener {
- public:
-  Client(io::Loop& loop, const io::SocketAddress& tracker, const trust::KeyPair& key)
-      : context_(key, tls::kTrackerProtocol) {
-    auto stream = std::make_unique<io::Stream>(loop);
-    EXPECT_OK(stream->connect(tracker, std::nullopt));
-    auto tls = std::make_unique<io::TlsStream>(loop, std::move(stream), context_, tls::Side::Client);
-    io::FrameStream::Listener& self = *this;
-    frames = std::make_unique<io::FrameStream>(std::move(tls), limits::kServerFrameBytes, self);
-  }
-
-  void send(msg::Request request) {
-    msg::Frame frame;
-    frame.set_id(++id_);
-    *frame.mutable_request() = std::move(request);
-    frames->send(frame);
-  }
-
-  std::unique_ptr<io::FrameStream> frames;
-  msg::TrackerHello hello;
-  std::vector<msg::Response> responses;
-  std::vector<msg::Event> events;
-  bool closed = false;
-
- private:
-  void on_frame(ByteSpan bytes) override {
-    msg::Frame frame;
-    EXPECT_OK(proto::parse_frame(bytes, frame));
-    if (frame.has_tracker_hello()) {
-      hello = frame.tracker_hello();
-      msg::Frame answer;
-      answer.mutable_client_hello()->set_version_min(1);
-      answer.mutable_client_hello()->set_version_max(1);
-      frames->send(answer);
-    }
-    if (frame.has_response()) responses.push_back(frame.response());
-    if (frame.has_event()) events.push_back(frame.event());
-  }
-  void on_frames_closed(const Error&) override { closed = true; }
-
-  tls::Context context_;
-  std::uint64_t id_ = 0;
-};
-
-struct World {
-  World() {
-    options.data_dir = folder.path + "/data";
-    options.control = folder.path + "/control/control.sock";
-    options.listen = {"127.0.0.1", 0};
-    auto started = tracker::Server::start(loop, options, bind<&World::on_reload>(this));
-    EXPECT_OK(started);
-    server = std::move(*started);
-    std::ifstream file(options.data_dir + "/address");
-    std::string text;
-    std::getline(file, text);
-    address = *trust::TrackerAddress::parse(text);
-  }
-  void on_reload() {}
-
-  std::unique_ptr<Client> connect(const trust::KeyPair& key) {
-    auto client = std::make_unique<Client>(loop, *io::SocketAddress::parse(address.host_port), key);
-    waiter.until([&] { return !client->hello.key_set().empty(); });
-    return client;
-  }
-  msg::Response ask(Client& client, msg::Request request) {
-    if (request.idempotency_key().empty())
-      request.set_idempotency_key(trust::random_id<IdempotencyKey>().raw());
-    const auto before = client.responses.size();
-    client.send(std::move(request));
-    waiter.until([&] { return client.responses.size() > before; });
-    return client.responses.back();
-  }
-  msg::Response attach(Client& client, std::uint32_t port = 0) {
-    msg::Request request;
-    request.mutable_attach()->set_listen_port(port);
-    return ask(client, request);
-  }
-  msg::Response enter(Client& client, const std::string& user, const std::string& proof, bool create) {
-    msg::Request request;
-    if (create) {
-      request.mutable_create_account()->set_user(user);
-      request.mutable_create_account()->set_proof(proof);
-    } else {
-      request.mutable_login()->set_user(user);
-      request.mutable_login()->set_proof(proof);
-    }
-    return ask(client, request);
-  }
-
-  Folder folder;
-  tracker::Options options;
-  io::Loop loop;
-  Waiter waiter{loop};
-  std::unique_ptr<tracker::Server> server;
-  trust::TrackerAddress address;
-};
-
-const std::string kProof(32, 'p');
 
 TEST(tracker_greets_with_its_signed_keys_and_time) {
   World world;
@@ -223,36 +86,33 @@ TEST(newer_session_of_a_device_ends_the_older) {
   EXPECT(!newer->closed);
 }
 
-// alice with her group "lab".
-struct Owner {
-  explicit Owner(World& world) : client(world.connect(key)) {
-    user = *UserId::from(std::string_view(world.enter(*client, "alice", kProof, true).account().user_id()));
-    world.attach(*client);
-    trust::GroupCreation creation;
-    creation.tracker = world.address.tracker;
-    creation.creator = user;
-    creation.device_key = key.public_key();
-    creation.name = "lab";
-    msg::Request create;
-    create.mutable_create_group()->set_statement(to_string(creation.sign(key)));
-    const auto made = world.ask(*client, create).group();
-    EXPECT_EQ(made.role(), pb::owner);
-    group = *GroupId::from(std::string_view(made.group_id()));
-  }
-  trust::KeyPair key = trust::KeyPair::generate();
-  std::unique_ptr<Client> client;
-  UserId user;
-  GroupId group;
-};
-
 TEST(shared_file_is_listed_with_its_piece_list_and_seeders) {
   World world;
-  Owner alice(world);
-  meta::PieceHashes hashes{{sha1(as_bytes("x"))}, {sha256(as_bytes("x"))}};
-  const auto metainfo = *meta::Metainfo::make("film.mkv", 1, limits::kPieceBytesMin, hashes);
+  Person alice(world, "alice");
+  alice.create_group("lab");
+  const auto group = group_id(alice, "lab");
+
+  const auto share = alice.share("lab", group, "film.mkv", 'x');
+  EXPECT_EQ(alice.announce(group, share).gone_size(), 0);
+
+  msg::Request list;
+  list.mutable_list_files()->set_group("lab");
+  EXPECT_EQ(alice.ask(list).files().rows(0).seeders(), 1u);
+  msg::Request read;
+  read.mutable_read_metadata()->set_group_id(group.raw());
+  read.mutable_read_metadata()->set_info_hash(share.raw());
+  EXPECT_EQ(alice.ask(read).metadata().data(), sha1(Bytes{'x'}).raw() + sha256(Bytes{'x'}).raw());
+}
+
+TEST(share_without_its_piece_list_is_refused) {
+  World world;
+  Person alice(world, "alice");
+  alice.create_group("lab");
+  const auto metainfo =
+      *meta::Metainfo::make("film.mkv", 1, limits::kPieceBytesMin, {{sha1(Bytes{1})}, {sha256(Bytes{1})}});
   trust::CatalogueEntry entry;
   entry.tracker = world.address.tracker;
-  entry.group = alice.group;
+  entry.group = group_id(alice, "lab");
   entry.publisher = alice.user;
   entry.device_key = alice.key.public_key();
   entry.name = "film.mkv";
@@ -263,61 +123,30 @@ TEST(shared_file_is_listed_with_its_piece_list_and_seeders) {
   share.mutable_share_file()->set_group("lab");
   share.mutable_share_file()->set_entry(to_string(entry.sign(alice.key)));
   share.mutable_share_file()->set_upload_id(std::string(16, 'u'));
-  EXPECT_EQ(world.ask(*alice.client, share).error().code(), "invalid_argument");
 
-  msg::Request put;
-  put.mutable_put_metadata()->set_upload_id(std::string(16, 'u'));
-  put.mutable_put_metadata()->set_data(to_string(metainfo.piece_list()));
-  EXPECT(world.ask(*alice.client, put).has_done());
-  EXPECT_EQ(world.ask(*alice.client, share).file().name(), "film.mkv");
-  msg::Request announce;
-  auto& state = *announce.mutable_announce()->add_shares();
-  state.set_group_id(alice.group.raw());
-  state.set_info_hash(entry.info_hash.raw());
-  state.set_activity(msg::seeding);
-  EXPECT(world.ask(*alice.client, announce).has_done());
-
-  msg::Request list;
-  list.mutable_list_files()->set_group("lab");
-  EXPECT_EQ(world.ask(*alice.client, list).files().rows(0).seeders(), 1u);
-  msg::Request read;
-  read.mutable_read_metadata()->set_group_id(alice.group.raw());
-  read.mutable_read_metadata()->set_info_hash(entry.info_hash.raw());
-  EXPECT(world.ask(*alice.client, read).metadata().data() == to_string(metainfo.piece_list()));
+  EXPECT_EQ(alice.ask(share).error().code(), "invalid_argument");
 }
 
 TEST(applicant_and_admin_hear_of_request_and_decision) {
   World world;
-  const Owner owner(world);
-  const auto& alice = owner.client;
-  const auto bob = world.connect(trust::KeyPair::generate());
-  world.enter(*bob, "bob", kProof, true);
-  world.attach(*bob);
-  alice->events.clear();
+  Person alice(world, "alice");
+  alice.create_group("lab");
+  Person bob(world, "bob");
 
-  msg::Request join;
-  join.mutable_join_group()->set_group("lab");
-  join.mutable_join_group()->set_message("hello");
-  EXPECT_EQ(world.ask(*bob, join).group().role(), pb::pending);
-  world.waiter.until([&] { return !alice->events.empty(); });
-  EXPECT_EQ(alice->events.back().join_requested().user(), "bob");
-  bob->events.clear();
+  bob.join("lab", "hello");
+  EXPECT_EQ(alice.heard(msg::Event::kJoinRequested).join_requested().user(), "bob");
+  bob.client->events.clear();
+  alice.accept("lab", "bob");
+  bob.heard(msg::Event::kRoster);
 
-  msg::Request decide;
-  decide.mutable_decide_join_requests()->set_group("lab");
-  decide.mutable_decide_join_requests()->add_users("bob");
-  decide.mutable_decide_join_requests()->set_accept(true);
-  EXPECT(world.ask(*alice, decide).has_done());
-  world.waiter.until([&] { return bob->events.size() >= 2; });
-
-  const auto keys = *trust::KeySet::open(as_bytes(bob->hello.key_set()), world.address.tracker);
-  const auto& membership = bob->events[0].membership();
+  const auto keys = bob.keys();
+  const auto& membership = bob.client->events[0].membership();
   EXPECT_EQ(membership.role(), pb::member);
   EXPECT_EQ(membership.decided_by(), "alice");
   EXPECT_OK(trust::Grant::open(as_bytes(membership.grant()), keys));
   const auto roster = trust::Roster::open(as_bytes(membership.roster()), keys);
   EXPECT_EQ(roster->members.size(), 2u);
-  EXPECT(bob->events[1].has_roster());
+  EXPECT(bob.client->events[1].has_roster());
 }
 
 // Answers TLS with a device's key, as that device's daemon would.
@@ -380,6 +209,7 @@ int main() {
       cmocka_unit_test(login_answers_alike_for_wrong_password_and_unknown_user),
       cmocka_unit_test(newer_session_of_a_device_ends_the_older),
       cmocka_unit_test(shared_file_is_listed_with_its_piece_list_and_seeders),
+      cmocka_unit_test(share_without_its_piece_list_is_refused),
       cmocka_unit_test(applicant_and_admin_hear_of_request_and_decision),
       cmocka_unit_test(only_the_device_itself_proves_its_address),
       cmocka_unit_test(second_server_on_the_same_data_is_refused),

@@ -164,6 +164,128 @@ TEST(piece_list_is_read_back_in_chunks) {
   EXPECT(world.rows.read_piece_list(key, 0)->empty());
 }
 
+TEST(reopened_store_knows_roles_removals_passwords_and_withdrawals) {
+  const Folder folder;
+  std::string before;
+  {
+    StoredWorld world(folder.file());
+    const auto stored = [&](const std::string& code) {
+      EXPECT_EQ(code, "");
+      EXPECT(world.store() == CommitResult::Outcome::Ok);
+    };
+    for (const auto* user : {"alice", "bob", "mia"}) stored(world.create_account(user));
+    stored(world.create_group("alice", "lab"));
+    for (const auto* user : {"bob", "mia"}) {
+      stored(world.join(user, "lab"));
+      stored(world.decide("alice", "lab", {user}));
+    }
+    stored(world.set_role("alice", "lab", "bob", pb::admin));
+    stored(world.remove("bob", "lab", "mia"));
+    stored(world.share("alice", "lab", "film.mkv", 1));
+    stored(world.withdraw("bob", "lab", "film.mkv"));
+    stored(world.share("bob", "lab", "film.mkv", 2));
+    stored(world.transfer("alice", "lab", "bob"));
+    msg::Request password;
+    password.mutable_change_password();
+    stored(world.run("mia", password));
+    before = state_of(world.registry, "bob");
+  }
+
+  StoredWorld again(folder.file());
+
+  EXPECT_EQ(state_of(again.registry, "bob"), before);
+  const auto& group = *again.registry.group("lab");
+  EXPECT(group.role_of(again.account("bob").id) == tracker::Role::Owner);
+  EXPECT(group.role_of(again.account("alice").id) == tracker::Role::Admin);
+  EXPECT(group.role_of(again.account("mia").id) == tracker::Role::None);
+  EXPECT_EQ(group.shares.size(), 1u);
+  EXPECT(again.account("mia").record == Bytes(33, 3));
+  EXPECT(again.account("mia").salt == Bytes(16, 4));
+}
+
+TEST(withdrawn_share_leaves_no_piece_list_behind) {
+  const Folder folder;
+  StoredWorld world(folder.file());
+  world.create_account("alice");
+  world.store();
+  world.create_group("alice", "lab");
+  world.store();
+  world.share("alice", "lab", "film.mkv", 1);
+  const auto share = std::get<tracker::PutShare>(world.last.change->changes[0]).share;
+  world.store();
+  const ShareKey key{share.group, share.info_hash};
+  EXPECT(!world.rows.read_piece_list(key, 0)->empty());
+
+  world.withdraw("alice", "lab", "film.mkv");
+  EXPECT(world.store() == CommitResult::Outcome::Ok);
+
+  EXPECT(world.rows.read_piece_list(key, 0)->empty());
+  EXPECT(world.rows.load()->groups[0].shares.empty());
+}
+
+// bob with two devices, of which he revokes one.
+struct Revoked {
+  Revoked() {
+    world.create_account("bob");
+    world.store();
+    for (const auto* device : {"laptop", "phone"}) {
+      world.login(device, "bob");
+      world.store();
+    }
+    world.revoke("bob", "laptop");
+    EXPECT(world.store() == CommitResult::Outcome::Ok);
+    until = std::get<tracker::PutRevocation>(world.last.change->changes[1]).revocation.until;
+  }
+  Folder folder;
+  StoredWorld world{folder.file()};
+  WallTime until;
+};
+
+TEST(revocation_is_kept_until_it_has_ended) {
+  Revoked revoked;
+  const auto load = [&](WallTime now) {
+    auto registry = std::make_unique<tracker::Registry>(TrackerWorld::tracker_id());
+    registry->load(*revoked.world.rows.load(), now);
+    return registry;
+  };
+
+  const auto before = load(revoked.until - std::chrono::seconds(1));
+
+  EXPECT_EQ(before->revocations(), 1u);
+  EXPECT(before->account_of(revoked.world.devices["laptop"].id) == nullptr);
+  EXPECT(before->issue_time(revoked.world.devices["laptop"].id, {}).seconds > 0);
+  EXPECT_EQ(load(revoked.until)->revocations(), 0u);
+}
+
+TEST(ended_revocation_leaves_the_database_with_the_next) {
+  Revoked revoked;
+  revoked.world.seconds = revoked.until.seconds;
+
+  revoked.world.revoke("bob", "phone");
+  EXPECT(revoked.world.store() == CommitResult::Outcome::Ok);
+
+  const auto left = revoked.world.rows.load()->revocations;
+  EXPECT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].device, revoked.world.devices["phone"].id);
+}
+
+TEST(reloaded_account_has_its_revocations) {
+  Revoked revoked;
+  TrackerWorld other;
+  other.registry.load(*revoked.world.rows.load());
+  revoked.world.login("laptop", "bob");
+  revoked.world.store();
+  revoked.world.revoke("bob", "phone");
+  revoked.world.store();
+
+  other.registry.replace(
+      *revoked.world.rows.load_scope({tracker::Scope::Kind::Account, "bob"}, std::nullopt));
+
+  EXPECT_EQ(other.registry.revocations(), 2u);
+  EXPECT(other.registry.account_of(revoked.world.devices["laptop"].id) != nullptr);
+  EXPECT(other.registry.account_of(revoked.world.devices["phone"].id) == nullptr);
+}
+
 // --- the way of a mutation -----------------------------------------------------------------------
 
 // Holds every call until the test lets it go on. It has rows of its own: the other writers' view.
@@ -372,6 +494,11 @@ int main() {
       cmocka_unit_test(conflicting_change_leaves_out_itself_only),
       cmocka_unit_test(failed_batch_leaves_nothing_behind),
       cmocka_unit_test(piece_list_is_read_back_in_chunks),
+      cmocka_unit_test(reopened_store_knows_roles_removals_passwords_and_withdrawals),
+      cmocka_unit_test(withdrawn_share_leaves_no_piece_list_behind),
+      cmocka_unit_test(revocation_is_kept_until_it_has_ended),
+      cmocka_unit_test(ended_revocation_leaves_the_database_with_the_next),
+      cmocka_unit_test(reloaded_account_has_its_revocations),
       cmocka_unit_test(answer_waits_until_the_change_is_durable),
       cmocka_unit_test(requests_of_one_scope_go_one_by_one_and_others_pass),
       cmocka_unit_test(same_key_while_the_first_is_under_way_gets_the_same_answer),
