@@ -21,6 +21,8 @@ struct Backup::Task {
 Backup::Backup(io::Loop& loop, SqliteStore& store, std::string data_dir)
     : store_(store), data_dir_(std::move(data_dir)), pool_(loop, "backup", 1) {}
 
+Backup::~Backup() { *given_up_ = true; }
+
 void Backup::run(const std::string& path, Done done) {
   if (done_ != nullptr) {
     done(fail(Code::Busy, "another backup is being made", "wait until it is complete"));
@@ -43,7 +45,7 @@ void Backup::run(const std::string& path, Done done) {
                          }
                          task->copy = std::move(*copy);
                          scope_.run(
-                             pool_, [task] { return complete(*task); },
+                             pool_, [task, given_up = given_up_] { return complete(*task, *given_up); },
                              [this](Result<std::uint64_t> bytes) { end(std::move(bytes)); });
                        });
       });
@@ -73,11 +75,11 @@ Result<std::shared_ptr<Backup::Task>> Backup::prepare(const std::string& path, c
       Task{std::move(*folder), split->name, std::move(temporary), std::move(*keys), nullptr});
 }
 
-Result<std::uint64_t> Backup::complete(const Task& task) {
+Result<std::uint64_t> Backup::complete(const Task& task, const std::atomic<bool>& given_up) {
   if (auto put = put_keys(task.copy->path(), task.keys); !put) return fail(put.error());
   const auto file = task.folder.open_to_write(task.temporary);
   if (!file) return fail(file.error());
-  const auto size = seal_backup(*file, task.copy->path());
+  const auto size = seal_backup(*file, task.copy->path(), given_up);
   if (!size) return size;
   if (auto named = task.folder.rename(task.temporary, task.name, false); !named) return fail(named.error());
   return size;

@@ -131,10 +131,14 @@ Result<KeyFiles> take_keys(const std::string& database_path) {
 
 // --- the file ------------------------------------------------------------------------------------
 
-Result<std::uint64_t> seal_backup(const storage::Descriptor& file, const std::string& path) {
+Result<std::uint64_t> seal_backup(const storage::Descriptor& file, const std::string& path,
+                                  const std::atomic<bool>& given_up) {
   const auto size = size_of(file, path);
   if (!size) return size;
-  const auto digest = read_through(file, path, *size, ignore);
+  const auto digest = read_through(file, path, *size, [&](ByteSpan, std::uint64_t) -> Status {
+    if (given_up) return fail(Code::Cancelled, "the backup was given up");
+    return {};
+  });
   if (!digest) return fail(digest.error());
   const auto trailer = trailer_of(*digest);
   if (auto written = write_all(file.get(), trailer, *size, path); !written) return fail(written.error());

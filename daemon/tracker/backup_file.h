@@ -7,6 +7,7 @@
 // the file can act as this tracker. Blocking.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <string>
 
@@ -24,8 +25,9 @@ Result<KeyFiles> read_key_files(const std::string& data_dir);
 Status put_keys(const std::string& database_path, const KeyFiles& keys);
 Result<KeyFiles> take_keys(const std::string& database_path);
 
-// Appends the trailer and syncs; the size of the whole file.
-Result<std::uint64_t> seal_backup(const storage::Descriptor& file, const std::string& path);
+// Appends the trailer and syncs; the size of the whole file. Code::Cancelled soon after `given_up`.
+Result<std::uint64_t> seal_backup(const storage::Descriptor& file, const std::string& path,
+                                  const std::atomic<bool>& given_up);
 // Code::Corrupt when the file is no backup or not as it was made. Gives the size of the database in it.
 Result<std::uint64_t> check_backup(const storage::Descriptor& file, const std::string& path);
 // Copies the database out of a backup that was checked, and checks it again on the way.

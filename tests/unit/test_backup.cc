@@ -261,7 +261,7 @@ TEST(sound_file_of_something_else_leaves_no_tracker) {
   EXPECT_OK(storage::Database::open(other)->execute("CREATE TABLE words (word TEXT)"));
   {
     const storage::Descriptor file(::open(other.c_str(), O_RDWR));
-    EXPECT_OK(tracker::seal_backup(file, other));
+    EXPECT_OK(tracker::seal_backup(file, other, false));
   }
 
   const auto status = tracker::restore_backup(other, world.data_dir);
