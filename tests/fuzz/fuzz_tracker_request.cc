@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A frame of a session, from its bytes to the registry's decision: by a device that nobody is logged in
-// on, and by the owner of a group. What is decided is carried out, on a copy.
+// on, and by the owner, an admin and a member of a group. What is decided is carried out, on a copy.
 #include "daemon/base/check.h"
 #include "daemon/tracker/presence.h"
 #include "daemon/tracker/uploads.h"
@@ -30,6 +30,8 @@ void read(const tracker::Registry& registry, const tracker::Account& asker, cons
   (void)registry.list_files(asker, request.list_files(), presence);
   (void)registry.show_file(asker, request.show_file(), presence);
   (void)registry.member_share(asker, request.read_metadata().group_id(), request.read_metadata().info_hash());
+  (void)registry.joined_group(asker, request.roster_applied().group_id());
+  (void)registry.list_sessions(asker, {}, request.list_sessions(), presence);
   tracker::Uploads uploads(std::make_shared<std::atomic<std::size_t>>(0));
   const auto& put = request.put_metadata();
   (void)uploads.put(put.upload_id(), put.offset(), as_bytes(put.data()));
@@ -41,6 +43,10 @@ test::TrackerWorld make_world() {
   world.create_account("bob");
   world.create_group("alice", "lab");
   world.join("bob", "lab", "hello");
+  world.add_member("alice", "lab", "adam");
+  world.set_role("alice", "lab", "adam", p2p::pb::admin);
+  world.add_member("alice", "lab", "mia");
+  world.login("laptop", "alice");
   world.share("alice", "lab", "film.mkv", 1);
   return world;
 }
@@ -51,9 +57,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const auto prepared = make_world();
   msg::Frame frame;
   if (!proto::parse_frame({data, size}, frame) || !frame.has_request()) return 0;
-  for (const auto* device : {"stranger", "alice"}) {
+  for (const auto* device : {"stranger", "alice", "adam", "mia"}) {
     auto world = prepared;
     auto request = frame.request();
+    // Ids of devices are new in every run; this word stands for one.
+    if (request.revoke_session().device_id() == "laptop")
+      request.mutable_revoke_session()->set_device_id(world.devices["laptop"].id.raw());
     auto asked = world.asked(device, request);
     (void)world.registry.scope_of(asked);
     (void)world.registry.may_share(asked);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Writes the seeds of corpus/frame, bencode, message, hello and grant. What a fuzzer found is kept beside
-them under other names and is not touched."""
+"""Writes the seeds of corpus/frame, bencode, message, hello and grant, and of corpus/tracker_request those of
+requests 22 and later. What a fuzzer found is kept beside them under other names and is not touched."""
 
 import pathlib
 import struct
@@ -233,12 +233,48 @@ STATEMENTS = {
 }
 
 
+# Requests of a session by their field: see fuzz_tracker_request.cc for who is in the group "lab".
+def request(field: int, payload: bytes) -> bytes:
+    return b"\x08\x01" + nested(4, nested(1, b"0123456789abcdef") + nested(field, payload))
+
+
+def in_lab(*fields: bytes) -> bytes:
+    return nested(1, b"lab") + b"".join(fields)
+
+
+def role(user: bytes, value: int) -> bytes:
+    return in_lab(nested(2, user), b"\x18" + varint(value))
+
+
+SHARE_NAME = nested(1, bytes(32)) + nested(2, bytes(32))
+REQUESTS = {
+    "announce": request(22, nested(1, SHARE_NAME + b"\x18\x02") + nested(1, nested(1, b"short"))),
+    "change_password": request(24, nested(1, b"p" * 32) + nested(2, b"s" * 16) + nested(3, b"n" * 32)),
+    "list_sessions": request(25, nested(1, b"ff")),
+    "revoke_session": request(26, nested(1, b"laptop")),
+    "revoke_session_none": request(26, nested(1, bytes(32))),
+    "promote": request(27, role(b"mia", 3)),
+    "demote": request(27, role(b"adam", 2)),
+    "demote_owner": request(27, role(b"alice", 2)),
+    "role_unknown": request(27, role(b"mia", 0x7FFFFFFF)),
+    "remove": request(28, in_lab(nested(2, b"mia"))),
+    "remove_applicant": request(28, in_lab(nested(2, b"bob"))),
+    "transfer": request(29, in_lab(nested(2, b"adam"))),
+    "transfer_not_utf8": request(29, in_lab(nested(2, b"\xff"))),
+    "roster_applied": request(30, nested(1, bytes(32)) + b"\x10" + varint(2**64 - 1)),
+    "show_roster_progress": request(31, nested(1, b"short") + b"\x10\x01"),
+    "withdraw": request(32, in_lab(nested(2, b"film.mkv"))),
+    "withdraw_none": request(32, in_lab(nested(2, b"../film.mkv"))),
+}
+
+
 def main() -> None:
     write("frame", FRAMES)
     write("bencode", BENCODE)
     write("message", MESSAGES)
     write("hello", HELLOS)
     write("grant", STATEMENTS)
+    write("tracker_request", REQUESTS)
 
 
 if __name__ == "__main__":
