@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// account create, login, logout, whoami.
+// account create, login, logout, whoami, passwd, sessions; and the original system's create_user.
 #include <fmt/format.h>
 
 #include "ctl/commands.h"
 #include "ctl/password.h"
+#include "ctl/views.h"
 #include "daemon/base/names.h"
 
 namespace p2p::ctl {
@@ -13,18 +14,9 @@ namespace ctlpb = pb::control;
 using ctlpb::Response;
 
 constexpr std::size_t kFingerprintShown = 8;  // characters to type back
+constexpr auto kTwoLines = "standard input has two lines: the present password, then the new one";
 
 enum class Purpose : std::uint8_t { Create, Login };
-
-Status print_account(const Session& session, const ctlpb::Account& account) {
-  const auto& output = session.output();
-  if (output.is_json()) return output.json(account);
-  output.pairs({{"user", account.user()},
-                {"device", account.device()},
-                {"tracker", account.tracker()},
-                {"connected", account.connected() ? "yes" : "no"}});
-  return {};
-}
 
 Result<ctlpb::PasswordChallenge> ask_challenge(Session& session, const std::string& user,
                                                const std::string& tracker) {
@@ -84,6 +76,31 @@ Result<Secret> ask_password(Session& session, const PasswordSource& source, cons
   return password;
 }
 
+ScryptParameters parameters_of(const ctlpb::PasswordChallenge& challenge) {
+  return {challenge.version(), challenge.log_n(), challenge.r(), challenge.p(), challenge.salt()};
+}
+
+struct Passwords {
+  Secret present;
+  Secret next;
+};
+
+// From standard input the next two lines.
+Result<Passwords> ask_both_passwords(Session& session, PasswordSource source, const std::string& user) {
+  auto present = ask_password(session, source, user);
+  if (!present) return fail(std::move(present.error()));
+  source.is_new = true;
+  auto next = ask_password(session, source, user);
+  if (!next) {
+    auto error = next.error().code == Code::Cancelled ? next.error() : next.error().in("the new password");
+    if (source.from_stdin && next.error().hint.empty()) error.hint = kTwoLines;
+    return fail(std::move(error));
+  }
+  if (as_text(present->view()) == as_text(next->view()))
+    return fail(Code::InvalidArgument, "the new password is the present one", "choose another one");
+  return Passwords{std::move(*present), std::move(*next)};
+}
+
 Status enter(Session& session, const Arguments& arguments, Purpose purpose) {
   const auto user = user_name(arguments.user);
   if (!user) return fail(user.error());
@@ -97,8 +114,7 @@ Status enter(Session& session, const Arguments& arguments, Purpose purpose) {
   if (!password) return fail(password.error());
   const auto challenge = challenge_of_pinned_tracker(session, *user, arguments.tracker);
   if (!challenge) return fail(challenge.error());
-  const ScryptParameters parameters{challenge->version(), challenge->log_n(), challenge->r(), challenge->p(),
-                                    challenge->salt()};
+  const auto parameters = parameters_of(*challenge);
   if (auto checked = check_parameters(parameters); !checked) return checked;
   if (is_asked) password = ask_password(session, *source, *user);
   if (!password) return fail(password.error());
@@ -148,7 +164,77 @@ Status account_whoami(Session& session, const Arguments&) {
   request.mutable_account_whoami();
   const auto response = session.ask(std::move(request), {.expected = Response::kAccount});
   if (!response) return fail(response.error());
-  return print_account(session, response->account());
+  return show(session.output(), response->account());
+}
+
+Status account_passwd(Session& session, const Arguments& arguments) {
+  const auto source = password_source(session, arguments, Purpose::Login);
+  if (!source) return fail(source.error());
+  if (!source->from_stdin && !source->can_ask)
+    return fail(Code::InvalidArgument, "passwords are needed and there is nobody to ask",
+                "pass the present and the new one with --password-stdin, a line each");
+  ctlpb::Request who;
+  who.mutable_account_whoami();
+  const auto account = session.ask(std::move(who), {.expected = Response::kAccount});
+  if (!account) return fail(account.error());
+  const auto& user = account->account().user();
+  // Standard input is read before anybody is called, a person is asked once the tracker has answered.
+  Result<Passwords> passwords = Passwords();
+  if (source->from_stdin) passwords = ask_both_passwords(session, *source, user);
+  if (!passwords) return fail(passwords.error());
+  ctlpb::Request question;
+  question.mutable_account_password_parameters();
+  const auto asked = session.ask(std::move(question), {.expected = Response::kChallenge});
+  if (!asked) return fail(asked.error());
+  auto parameters = parameters_of(asked->challenge());
+  if (auto checked = check_parameters(parameters); !checked) return checked;
+  if (!source->from_stdin) passwords = ask_both_passwords(session, *source, user);
+  if (!passwords) return fail(passwords.error());
+
+  const auto proof = derive_proof(passwords->present, parameters);
+  if (!proof) return fail(proof.error());
+  auto salt = new_salt();
+  if (!salt) return fail(salt.error());
+  parameters.salt = std::move(*salt);
+  const auto new_proof = derive_proof(passwords->next, parameters);
+  if (!new_proof) return fail(new_proof.error());
+  ctlpb::Request request;
+  auto& body = *request.mutable_account_password();
+  body.set_proof(proof->view().data(), proof->size());
+  body.set_new_salt(parameters.salt);
+  body.set_new_proof(new_proof->view().data(), new_proof->size());
+  const auto response = session.ask(std::move(request), {.expected = Response::kAccount});
+  if (!response) return fail(response.error());
+  if (session.output().is_json()) return session.output().json(response->account());
+  session.output().say(fmt::format("{} has a new password; devices that are logged in stay so", user));
+  return {};
+}
+
+Status account_sessions_list(Session& session, const Arguments&) {
+  ctlpb::Request request;
+  request.mutable_account_sessions();
+  const auto response = session.ask(std::move(request), {.expected = Response::kSessions});
+  if (!response) return fail(response.error());
+  return show(session.output(), response->sessions());
+}
+
+Status account_sessions_revoke(Session& session, const Arguments& arguments) {
+  ctlpb::Request request;
+  request.mutable_account_revoke()->set_id(arguments.id);
+  const auto response = session.ask(std::move(request), {.expected = Response::kSession});
+  if (!response) return fail(response.error());
+  const auto& row = response->session();
+  if (session.output().is_json()) return session.output().json(row);
+  session.output().say(fmt::format("device {} is logged out; what it shared it shares no longer", row.id()));
+  return {};
+}
+
+Status original_create_user(Session& session, const Arguments& arguments) {
+  auto status = enter(session, arguments, Purpose::Create);
+  if (!status && arguments.tracker.empty() && status.error().code == Code::InvalidArgument &&
+      status.error().hint.find("--tracker") != std::string::npos)
+    status.error().hint = "name it: create_user NAME --tracker ADDRESS, or P2P_TRACKER=ADDRESS";
+  return status;
 }
 
 }  // namespace p2p::ctl

@@ -5,6 +5,7 @@
 // compile: only command_line.cc sees it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,10 +46,14 @@ struct Arguments {
   std::vector<std::string> ids;
   std::string upload;
   std::string download;
+  std::string expires;
+  std::uint32_t uses = 1;
   bool password_stdin = false;
+  bool generate = false;
   bool unlisted = false;
   bool mine = false;
   bool wait = false;
+  bool watch = false;
 };
 
 struct FileAddress {

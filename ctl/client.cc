@@ -4,19 +4,18 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ctl/interrupts.h"
 #include "daemon/base/limits.h"
 
 namespace p2p::ctl {
@@ -35,34 +34,6 @@ class NoListener final : public ProgressListener {
  public:
   void on_progress(const pb::control::Progress&, TimePoint) override {}
   void on_silence() override {}
-};
-
-// SIGINT as something poll() can wait for, while it lives. A process that was started with SIGINT
-// ignored stays so.
-class InterruptWatch {
- public:
-  InterruptWatch() {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    ::sigprocmask(SIG_BLOCK, &set, &before_);
-    descriptor_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  }
-  ~InterruptWatch() {
-    // What was seen must not kill the process once the signal is let through again.
-    signalfd_siginfo seen{};
-    while (descriptor_ >= 0 && ::read(descriptor_, &seen, sizeof seen) > 0) {
-    }
-    if (descriptor_ >= 0) ::close(descriptor_);
-    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
-  }
-  InterruptWatch(const InterruptWatch&) = delete;
-  InterruptWatch& operator=(const InterruptWatch&) = delete;
-  int descriptor() const { return descriptor_; }
-
- private:
-  sigset_t before_{};
-  int descriptor_ = -1;
 };
 
 tl::unexpected<Error> unreachable(const std::string& path, const std::string& why, Trust trust) {
@@ -103,6 +74,17 @@ std::string default_socket(Trust trust) {
   std::string own = std::string(runtime) + "/p2pd/control.sock";
   const bool only_system = ::access(own.c_str(), F_OK) != 0 && ::access(kPeerSocket, F_OK) == 0;
   return only_system ? kPeerSocket : own;
+}
+
+void wipe_proofs(pb::control::Request& request) {
+  const auto wipe = [](std::string& proof) { OPENSSL_cleanse(proof.data(), proof.size()); };
+  if (request.has_account_enter()) wipe(*request.mutable_account_enter()->mutable_proof());
+  if (request.has_account_password()) {
+    wipe(*request.mutable_account_password()->mutable_proof());
+    wipe(*request.mutable_account_password()->mutable_new_proof());
+  }
+  if (request.has_operator_password_reset())
+    wipe(*request.mutable_operator_password_reset()->mutable_proof());
 }
 
 Error error_of(const pb::Error& error) {
@@ -253,10 +235,7 @@ Result<pb::control::Response> Client::ask(const pb::control::Request& request, s
   *frame.mutable_request() = request;
   const InterruptWatch interrupts;
   const auto sent = send(frame);
-  if (frame.request().has_account_enter()) {
-    auto& proof = *frame.mutable_request()->mutable_account_enter()->mutable_proof();
-    OPENSSL_cleanse(proof.data(), proof.size());
-  }
+  wipe_proofs(*frame.mutable_request());
   if (!sent) return fail(sent.error());
 
   std::optional<TimePoint> deadline;

@@ -67,6 +67,9 @@ class Client {
   proto::FrameDecoder decoder_;
 };
 
+// Overwrites what was made of passwords.
+void wipe_proofs(pb::control::Request& request);
+
 // The error a daemon answered, in our words for its code.
 Error error_of(const pb::Error& error);
 

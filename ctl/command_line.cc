@@ -9,186 +9,16 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
 
+#include "ctl/command_table.h"
 #include "ctl/table.h"
 #include "daemon/base/units.h"
 
 namespace p2p::ctl {
 namespace {
 
-enum class Place : std::uint8_t { Listed, Shortcut, Hidden };
-
-// What a command takes. Each function declares words on the command's CLI::App.
-void no_words(CLI::App&, Arguments&) {}
-
-void password_words(CLI::App& app, Arguments& to) {
-  auto* from_stdin =
-      app.add_flag("--password-stdin", to.password_stdin, "Read the password from standard input");
-  app.add_option("--password-file", to.password_file, "Read it from a file that only its owner can read")
-      ->option_text("FILE")
-      ->excludes(from_stdin);
-}
-
-void create_words(CLI::App& app, Arguments& to) {
-  app.add_option("NAME", to.user, "The new user's name")->required()->option_text(" ");
-  app.add_option("--tracker", to.tracker, "Where: p2p://HOST:PORT/#FINGERPRINT")
-      ->option_text("ADDRESS")
-      ->required();
-  app.add_option("--invite", to.invite, "An invitation from the tracker's operator")->option_text("TOKEN");
-  password_words(app, to);
-}
-
-void login_words(CLI::App& app, Arguments& to) {
-  app.add_option("NAME", to.user, "The user's name")->required()->option_text(" ");
-  app.add_option("--tracker", to.tracker, "Where: p2p://HOST:PORT/#FINGERPRINT; the last one if not given")
-      ->option_text("ADDRESS");
-  password_words(app, to);
-}
-
-void group_word(CLI::App& app, Arguments& to) {
-  app.add_option("GROUP", to.group, "The group")->required()->option_text(" ");
-}
-
-void optional_group_word(CLI::App& app, Arguments& to) {
-  app.add_option("GROUP", to.group, "One group only")->option_text(" ");
-}
-
-void group_create_words(CLI::App& app, Arguments& to) {
-  app.add_option("NAME", to.group, "The new group's name")->required()->option_text(" ");
-  app.add_option("--description", to.description, "What it is for")->option_text("TEXT");
-  app.add_flag("--unlisted", to.unlisted, "Only members can find it");
-}
-
-void group_list_words(CLI::App& app, Arguments& to) {
-  app.add_flag("--mine", to.mine, "Only groups that this user is in or has asked to join");
-}
-
-void join_words(CLI::App& app, Arguments& to) {
-  group_word(app, to);
-  app.add_option("--message", to.message, "A word to those who decide")->option_text("TEXT");
-  app.add_flag("--wait", to.wait, "Return when it is decided");
-}
-
-void decide_words(CLI::App& app, Arguments& to) {
-  group_word(app, to);
-  app.add_option("USER", to.users, "Who asked to join")->required()->option_text("...");
-}
-
-void share_words(CLI::App& app, Arguments& to) {
-  app.add_option("PATH", to.path, "The file")->required()->option_text(" ");
-  group_word(app, to);
-  app.add_option("--name", to.name, "Its name in the group; the file's own if not given")
-      ->option_text("NAME");
-  app.add_flag("--wait", to.wait, "Return when it is listed and served");
-}
-
-void file_word(CLI::App& app, Arguments& to) {
-  app.add_option("GROUP/NAME", to.file, "The file")->required()->option_text(" ");
-}
-
-void start_words(CLI::App& app, Arguments& to) {
-  file_word(app, to);
-  app.add_option("-o,--output", to.output, "Folder or file to write to")->option_text("DIR|FILE");
-  app.add_flag("--wait", to.wait, "Return when it is complete");
-  app.add_option("--on-exist", to.on_exist, "If there is such a file: fail, rename or overwrite")
-      ->option_text("WHAT")
-      ->check(CLI::IsMember({"fail", "rename", "overwrite"}));
-}
-
-void id_word(CLI::App& app, Arguments& to) {
-  app.add_option("ID", to.id, "The download, or the beginning of its id")->required()->option_text(" ");
-}
-
-void ids_word(CLI::App& app, Arguments& to) {
-  app.add_option("ID", to.ids, "Downloads, or the beginnings of their ids")->required()->option_text("...");
-}
-
-void limits_words(CLI::App& app, Arguments& to) {
-  app.add_option("--upload", to.upload, "Bytes a second: 20MiB, 512K, unlimited")->option_text("RATE");
-  app.add_option("--download", to.download, "Bytes a second")->option_text("RATE");
-}
-
-void original_download_words(CLI::App& app, Arguments& to) {
-  group_word(app, to);
-  app.add_option("FILE", to.name, "The file's name")->required()->option_text(" ");
-  app.add_option("DEST", to.output, "Folder or file to write to")->required()->option_text(" ");
-}
-
-struct NounRow {
-  const char* noun;
-  const char* summary;
-  Place place = Place::Listed;
-};
-
-constexpr std::array kNouns{
-    NounRow{"account", "Your account on a tracker"},
-    NounRow{"group", "Groups: create, join, decide who joins"},
-    NounRow{"file", "What groups share"},
-    NounRow{"download", "Downloads of this device"},
-    NounRow{"limits", "How fast this device sends and receives"},
-    NounRow{"tracker", "For a tracker's operator, with --socket of its control socket"},
-    NounRow{"requests", "Requests to join", Place::Hidden},
-};
-
-struct CommandRow {
-  const char* noun;  // empty: the verb stands alone
-  const char* verb;
-  const char* summary;
-  void (*declare)(CLI::App&, Arguments&);
-  Command run;
-  Place place = Place::Listed;
-};
-
-constexpr std::array kCommands{
-    CommandRow{"account", "create", "Make an account and log in", create_words, account_create},
-    CommandRow{"account", "login", "Log in on this device", login_words, account_login},
-    CommandRow{"account", "logout", "Stop sharing and end this device's session", no_words, account_logout},
-    CommandRow{"account", "whoami", "Show who is logged in", no_words, account_whoami},
-    CommandRow{"group", "create", "Make a group and own it", group_create_words, group_create},
-    CommandRow{"group", "list", "List groups", group_list_words, group_list},
-    CommandRow{"group", "show", "Show a group", group_word, group_show},
-    CommandRow{"group", "join", "Ask to join a group", join_words, group_join},
-    CommandRow{"group", "leave", "Leave a group", group_word, group_leave},
-    CommandRow{"group", "requests", "List who asks to join", optional_group_word, group_requests},
-    CommandRow{"group", "accept", "Let users in", decide_words, group_accept},
-    CommandRow{"group", "reject", "Turn users down", decide_words, group_reject},
-    CommandRow{"group", "members", "List a group's members", group_word, group_members},
-    CommandRow{"file", "share", "Share a file with a group", share_words, file_share},
-    CommandRow{"file", "list", "List shared files", optional_group_word, file_list},
-    CommandRow{"file", "show", "Show a shared file", file_word, file_show},
-    CommandRow{"download", "start", "Download a file", start_words, download_start},
-    CommandRow{"download", "list", "List downloads", no_words, download_list},
-    CommandRow{"download", "show", "Show a download", id_word, download_show},
-    CommandRow{"download", "wait", "Wait until downloads are complete", ids_word, download_wait},
-    CommandRow{"limits", "show", "Show the limits", no_words, limits_show},
-    CommandRow{"limits", "set", "Set the limits", limits_words, limits_set},
-    CommandRow{"tracker", "address", "Show the address to give to users", no_words, tracker_address},
-    CommandRow{"tracker", "status", "Show what the tracker does", no_words, tracker_status},
-    CommandRow{"", "status", "Account, tracker and transfers on one page", no_words, daemon_status},
-    CommandRow{"", "share", "file share", share_words, file_share, Place::Shortcut},
-    CommandRow{"", "get", "download start", start_words, download_start, Place::Shortcut},
-    CommandRow{"", "ls", "file list", optional_group_word, file_list, Place::Shortcut},
-    CommandRow{"", "login", "account login", login_words, account_login, Place::Shortcut},
-    CommandRow{"", "logout", "account logout", no_words, account_logout, Place::Shortcut},
-    CommandRow{"", "join", "group join", join_words, group_join, Place::Shortcut},
-    // The words of the original system.
-    CommandRow{"", "create_user", "account create", create_words, account_create, Place::Hidden},
-    CommandRow{"", "create_group", "group create", group_create_words, group_create, Place::Hidden},
-    CommandRow{"", "join_group", "group join", join_words, group_join, Place::Hidden},
-    CommandRow{"", "leave_group", "group leave", group_word, group_leave, Place::Hidden},
-    CommandRow{"", "list_requests", "group requests", group_word, group_requests, Place::Hidden},
-    CommandRow{"requests", "list_requests", "group requests", group_word, group_requests, Place::Hidden},
-    CommandRow{"", "accept_request", "group accept", decide_words, group_accept, Place::Hidden},
-    CommandRow{"", "reject_request", "group reject", decide_words, group_reject, Place::Hidden},
-    CommandRow{"", "list_groups", "group list", group_list_words, group_list, Place::Hidden},
-    CommandRow{"", "list_files", "file list", group_word, file_list, Place::Hidden},
-    CommandRow{"", "upload_file", "file share", share_words, file_share, Place::Hidden},
-    CommandRow{"", "download_file", "download start", original_download_words, original_download_file,
-               Place::Hidden},
-    CommandRow{"", "show_downloads", "download list", no_words, original_show_downloads, Place::Hidden},
-};
+constexpr std::size_t kHelpWidth = 80;
 
 const char* help_group(Place place) {
   switch (place) {
@@ -215,9 +45,12 @@ class Parser {
   };
   void declare_globals();
   void declare_commands();
+  CLI::App& noun_at(std::string_view path);  // "account sessions"; empty: the program itself
   Result<Invocation> finish();
   const Declared* chosen() const;
   Error usage_error(const CLI::ParseError& error) const;
+  static std::optional<std::string> elsewhere(std::string_view verb);
+  static const char* password_hint(const CommandRow& row);
   Error unknown_word(const CLI::App& app, const std::string& word) const;
   // What was typed of the command so far: "p2pctl group".
   static std::string name_of(const CLI::App& app);
@@ -234,6 +67,7 @@ Parser::Parser() {
   app_.require_subcommand(1);
   app_.set_help_flag("-h,--help", "Show help and end");
   app_.set_version_flag("-V,--version", "p2pctl " P2P_VERSION, "Show the version and end");
+  app_.footer("'p2pctl COMMAND --help' has more. Without a terminal, and with --no-input, nothing is asked.");
   declare_globals();
   declare_commands();
 }
@@ -254,18 +88,35 @@ void Parser::declare_globals() {
       ->option_text("DURATION");
 }
 
-void Parser::declare_commands() {
-  for (const auto& row : kNouns) {
-    auto* noun = app_.add_subcommand(row.noun, row.summary)->group(help_group(row.place));
-    noun->require_subcommand(1);
+CLI::App& Parser::noun_at(std::string_view path) {
+  CLI::App* app = &app_;
+  while (!path.empty()) {
+    const auto end = std::min(path.find(' '), path.size());
+    app = app->get_subcommand(std::string(path.substr(0, end)));
+    path.remove_prefix(std::min(end + 1, path.size()));
   }
-  for (const auto& row : kCommands) {
+  return *app;
+}
+
+void Parser::declare_commands() {
+  for (const auto& row : nouns()) {
+    const std::string_view path = row.noun;
+    const auto blank = path.rfind(' ');
+    const bool is_inner = blank != std::string_view::npos;
+    auto& parent = is_inner ? noun_at(path.substr(0, blank)) : app_;
+    auto* noun = parent.add_subcommand(std::string(is_inner ? path.substr(blank + 1) : path), row.summary);
+    noun->group(help_group(row.place));
+    noun->require_subcommand(1);
+    noun->footer("'" + name_of(*noun) + " COMMAND --help' has more.");
+  }
+  for (const auto& row : commands()) {
     const bool stands_alone = *row.noun == '\0';
-    CLI::App* parent = stands_alone ? &app_ : app_.get_subcommand(row.noun);
-    auto* command = parent->add_subcommand(row.verb, row.summary)
-                        ->group(help_group(stands_alone ? row.place : Place::Listed));
+    auto* command = noun_at(row.noun).add_subcommand(row.verb, row.summary);
+    command->group(help_group(stands_alone ? row.place : Place::Listed));
     row.declare(*command, invocation_.arguments);
-    command->footer("Global options: see 'p2pctl --help'.");
+    std::string footer;
+    for (const auto& line : wrapped(row.details, kHelpWidth)) footer += line + "\n";
+    command->footer((*row.details != '\0' ? footer + "\n" : "") + "Global options: see 'p2pctl --help'.");
     declared_.push_back({&row, command});
   }
 }
@@ -309,6 +160,14 @@ std::string Parser::name_of(const CLI::App& app) {
   return app.get_parent() == nullptr ? app.get_name() : name_of(*app.get_parent()) + " " + app.get_name();
 }
 
+// The whole command whose verb was typed where a noun is wanted: "account passwd". The first of several.
+std::optional<std::string> Parser::elsewhere(std::string_view verb) {
+  for (const auto& row : commands())
+    if (row.verb == verb && *row.noun != '\0' && row.place != Place::Hidden)
+      return fmt::format("{} {}", row.noun, row.verb);
+  return std::nullopt;
+}
+
 Error Parser::unknown_word(const CLI::App& app, const std::string& word) const {
   std::vector<std::string> candidates;
   const bool is_option = word.starts_with("-");
@@ -324,9 +183,21 @@ Error Parser::unknown_word(const CLI::App& app, const std::string& word) const {
   const auto kind = is_option ? "unknown option" : is_command ? "unknown command" : "unexpected word";
   auto typed = is_command && app.get_parent() != nullptr ? app.get_name() + " " + word : word;
   auto message = fmt::format("{} '{}'", kind, typed);
-  if (const auto near = suggestion(word.substr(0, word.find('=')), candidates))
-    message += fmt::format(" - did you mean '{}'?", *near);
+  auto near = suggestion(word.substr(0, word.find('=')), candidates);
+  if (!near && is_command) near = elsewhere(word);
+  if (near) message += fmt::format(" - did you mean '{}'?", *near);
   return {Code::InvalidArgument, message, fmt::format("see '{} --help'", name_of(app))};
+}
+
+// Where a word too many may well be a password: how to pass it instead.
+const char* Parser::password_hint(const CommandRow& row) {
+  const auto run = row.run;
+  if (run == account_passwd)
+    return "leave it out to be asked, or pass both with --password-stdin, the present one first";
+  if (run == account_create || run == account_login || run == original_create_user ||
+      run == tracker_user_reset_password)
+    return "leave it out to be asked, or pass it with --password-stdin or --password-file FILE";
+  return nullptr;
 }
 
 Error Parser::usage_error(const CLI::ParseError& error) const {
@@ -334,13 +205,11 @@ Error Parser::usage_error(const CLI::ParseError& error) const {
   while (!deepest->get_subcommands().empty()) deepest = deepest->get_subcommands().back();
   const auto unknown = app_.remaining(true);
   const auto* command = chosen();
-  const bool takes_password =
-      command != nullptr && (command->row->run == account_create || command->row->run == account_login);
   if (!unknown.empty()) {
     // Not repeated in the message: it may be a password.
-    if (takes_password && !unknown.front().starts_with("-"))
-      return {Code::InvalidArgument, "passwords are never taken from the command line",
-              "leave it out to be asked, or pass it with --password-stdin or --password-file FILE"};
+    const char* way = command != nullptr ? password_hint(*command->row) : nullptr;
+    if (way != nullptr && !unknown.front().starts_with("-"))
+      return {Code::InvalidArgument, "passwords are never taken from the command line", way};
     return unknown_word(*deepest, unknown.front());
   }
   const auto hint = fmt::format("see '{} --help'", name_of(*deepest));
@@ -363,10 +232,14 @@ Result<Invocation> parse_command_line(int count, const char* const* words) {
 
 Globals globals_for_errors(std::span<const char* const> words) {
   Globals globals;
+  std::string_view last;
   for (const std::string_view word : words) {
     if (word == "--") break;
     if (word == "--json") globals.json = true;
-    if (word == "--color=never") globals.color = ColorMode::Never;
+    if (word == "--color=never" || (last == "--color" && word == "never")) globals.color = ColorMode::Never;
+    if (word == "--color=always" || (last == "--color" && word == "always"))
+      globals.color = ColorMode::Always;
+    last = word;
   }
   return globals;
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// download start, list, show, wait, and the original system's words for them.
-#include <chrono>
-#include <cmath>
+// download start, list, show, wait, pause, resume, cancel, forget, and the original system's words.
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "ctl/commands.h"
+#include "ctl/views.h"
+#include "ctl/watch.h"
+#include "daemon/base/units.h"
 
 namespace p2p::ctl {
 namespace {
@@ -12,23 +14,13 @@ namespace {
 namespace ctlpb = pb::control;
 using ctlpb::Response;
 
-std::string title(const ctlpb::Download& download) { return download.group() + "/" + download.name(); }
-
-std::string share_of(double part, double whole) {
-  return whole > 0 ? fmt::format("{:.0f}%", std::floor(std::min(part / whole, 1.0) * 100)) : "100%";
-}
-
-std::string progress_of(const ctlpb::Download& download) {
-  return download.state() == ctlpb::complete ? "100%" : share_of(download.done(), download.size());
-}
-
 // The path is the data; how it came about is talk.
 void print_complete(const Output& output, const ctlpb::Download& download) {
   output.line(download.path());
   const double seconds = download.seconds();
   if (seconds > 0)
-    output.say(fmt::format("{}: {} in {:.1f} s, {}/s", title(download), format_size(download.size()), seconds,
-                           format_size(download.size() / seconds)));
+    output.say(fmt::format("{}: {} in {:.1f} s, {}/s", title_of(download), format_size(download.size()),
+                           seconds, format_size(download.size() / seconds)));
   for (const auto& source : download.sources())
     output.say(fmt::format("  {} from {} ({})", format_size(source.bytes()), source.user(),
                            source.device().substr(0, 8)));
@@ -63,7 +55,7 @@ Status start(Session& session, const Arguments& arguments, const FileAddress& ad
   }
   output.line(download.id());
   output.say(
-      fmt::format("downloading {} to {}; see 'p2pctl download list'", title(download), download.path()));
+      fmt::format("downloading {} to {}; see 'p2pctl download list'", title_of(download), download.path()));
   return {};
 }
 
@@ -73,21 +65,76 @@ Result<Response> ask_list(Session& session) {
   return session.ask(std::move(request), {.expected = Response::kDownloads});
 }
 
-void print_rows(const Output& output, const ctlpb::Downloads& downloads) {
-  Table table({{"ID"},
-               {"FILE"},
-               {"STATE"},
-               {"DONE", Align::Right},
-               {"SIZE", Align::Right},
-               {"RATE", Align::Right},
-               {"PEERS", Align::Right},
-               {"PATH"},
-               {"CAUSE"}});
-  for (const auto& row : downloads.downloads())
-    table.add({row.id(), title(row), ctlpb::DownloadState_Name(row.state()), progress_of(row),
-               output.size(row.size()), output.rate(row.rate()), count_text(row.peers()), row.path(),
-               row.cause()});
-  output.table(table);
+Result<ctlpb::Download> ask_row(Session& session, const std::string& id) {
+  ctlpb::Request request;
+  request.mutable_download_show()->set_id(id);
+  auto response = session.ask(std::move(request), {.expected = Response::kDownload});
+  if (!response) return fail(std::move(response.error()));
+  return std::move(*response->mutable_download());
+}
+
+// The named downloads, each once. One that does not exist fails all, before anything is changed.
+Result<ctlpb::Downloads> named(Session& session, const std::vector<std::string>& ids) {
+  ctlpb::Downloads rows;
+  for (const auto& id : ids) {
+    auto row = ask_row(session, id);
+    if (!row) return fail(std::move(row.error()));
+    const bool is_new = std::none_of(rows.downloads().begin(), rows.downloads().end(),
+                                     [&row](const auto& other) { return other.id() == row->id(); });
+    if (is_new) *rows.add_downloads() = std::move(*row);
+  }
+  return rows;
+}
+
+// What giving up would throw away. A complete download is refused by the daemon, without a question.
+Status confirm_cancel(const Session& session, const ctlpb::Downloads& rows) {
+  double lost = 0;
+  for (const auto& row : rows.downloads())
+    if (row.state() != ctlpb::complete) lost += row.done();
+  if (lost <= 0) return {};
+  const auto what = rows.downloads_size() == 1 ? title_of(rows.downloads(0))
+                                               : fmt::format("{} downloads", rows.downloads_size());
+  return session.confirm(
+      fmt::format("Cancel {}? {} that have arrived are removed.", what, format_size(lost)));
+}
+
+std::string sentence_of(const ctlpb::Download& row, ctlpb::DownloadAction action) {
+  switch (action) {
+    case ctlpb::pause: return fmt::format("paused {} at {}", title_of(row), progress_of(row));
+    case ctlpb::resume:
+      return fmt::format("resumed {} ({})", title_of(row), ctlpb::DownloadState_Name(row.state()));
+    case ctlpb::cancel: return fmt::format("cancelled {}", title_of(row));
+    default: break;
+  }
+  const auto forgotten = fmt::format("forgot {}", title_of(row));
+  if (row.state() != ctlpb::complete) return forgotten;
+  return fmt::format("{}; {} stays and is shared no longer", forgotten, row.path());
+}
+
+// All are tried; of several failures the first is told.
+Status change(Session& session, const Arguments& arguments, ctlpb::DownloadAction action) {
+  const auto rows = named(session, arguments.ids);
+  if (!rows) return fail(rows.error());
+  if (action == ctlpb::cancel)
+    if (auto answer = confirm_cancel(session, *rows); !answer) return answer;
+  ctlpb::Downloads changed;
+  Status status;
+  for (const auto& row : rows->downloads()) {
+    ctlpb::Request request;
+    request.mutable_download_change()->set_id(row.id());
+    request.mutable_download_change()->set_action(action);
+    auto response = session.ask(std::move(request), {.expected = Response::kDownload});
+    if (response) {
+      session.output().say(sentence_of(response->download(), action));
+      *changed.add_downloads() = std::move(*response->mutable_download());
+    } else if (status) {
+      status = fail(std::move(response.error()));
+    }
+    if (session.was_interrupted()) break;
+  }
+  if (!status || !session.output().is_json()) return status;
+  return arguments.ids.size() == 1 ? session.output().json(changed.downloads(0))
+                                   : session.output().json(changed);
 }
 
 }  // namespace
@@ -98,41 +145,18 @@ Status download_start(Session& session, const Arguments& arguments) {
   return start(session, arguments, *address);
 }
 
-Status download_list(Session& session, const Arguments&) {
-  const auto response = ask_list(session);
-  if (!response) return fail(response.error());
-  if (session.output().is_json()) return session.output().json(response->downloads());
-  print_rows(session.output(), response->downloads());
-  return {};
+Status download_list(Session& session, const Arguments& arguments) {
+  return look_or_watch(session, arguments.watch, [&session](const Output& output) -> Result<std::string> {
+    const auto response = ask_list(session);
+    if (!response) return fail(response.error());
+    return text_of(output, response->downloads());
+  });
 }
 
 Status download_show(Session& session, const Arguments& arguments) {
-  ctlpb::Request request;
-  request.mutable_download_show()->set_id(arguments.id);
-  const auto response = session.ask(std::move(request), {.expected = Response::kDownload});
-  if (!response) return fail(response.error());
-  const auto& download = response->download();
-  const auto& output = session.output();
-  if (output.is_json()) return output.json(download);
-  output.pairs({{"id", download.id()},
-                {"group", download.group()},
-                {"name", download.name()},
-                {"state", ctlpb::DownloadState_Name(download.state())},
-                {"cause", download.cause()},
-                {"size", output.size(download.size())},
-                {"done", output.size(download.done())},
-                {"rate", output.rate(download.rate())},
-                {"peers", count_text(download.peers())},
-                {"path", download.path()},
-                {"uploaded", output.size(download.uploaded())},
-                {"duplicate", output.size(download.duplicate())},
-                {"wasted", output.size(download.wasted())},
-                {"sha1", download.sha1()},
-                {"file sha1", ctlpb::FileSha1State_Name(download.file_sha1())}});
-  for (const auto& source : download.sources())
-    output.pairs(
-        {{"source", fmt::format("{} {} {}", source.user(), source.device(), output.size(source.bytes()))}});
-  return {};
+  const auto row = ask_row(session, arguments.id);
+  if (!row) return fail(row.error());
+  return show(session.output(), *row);
 }
 
 Status download_wait(Session& session, const Arguments& arguments) {
@@ -145,9 +169,23 @@ Status download_wait(Session& session, const Arguments& arguments) {
   question.background_hint = "see 'p2pctl download list'";
   const auto response = session.ask(std::move(request), question);
   if (!response) return fail(response.error());
-  if (session.output().is_json()) return session.output().json(response->downloads());
-  print_rows(session.output(), response->downloads());
-  return {};
+  return show(session.output(), response->downloads());
+}
+
+Status download_pause(Session& session, const Arguments& arguments) {
+  return change(session, arguments, ctlpb::pause);
+}
+
+Status download_resume(Session& session, const Arguments& arguments) {
+  return change(session, arguments, ctlpb::resume);
+}
+
+Status download_cancel(Session& session, const Arguments& arguments) {
+  return change(session, arguments, ctlpb::cancel);
+}
+
+Status download_forget(Session& session, const Arguments& arguments) {
+  return change(session, arguments, ctlpb::forget);
 }
 
 Status original_download_file(Session& session, const Arguments& arguments) {
@@ -159,9 +197,9 @@ Status original_show_downloads(Session& session, const Arguments&) {
   if (!response) return fail(response.error());
   const auto& output = session.output();
   if (output.is_json()) return output.json(response->downloads());
-  for (const auto& row : response->downloads().downloads())
-    output.line(fmt::format("[{}] [{}] {}  {} {}", row.state() == ctlpb::complete ? 'C' : 'D', row.group(),
-                            row.name(), ctlpb::DownloadState_Name(row.state()), progress_of(row)));
+  Page page = output.page();
+  render_original(page, response->downloads());
+  output.write(page.text());
   return {};
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// file share, list, show.
+// file share, list, show, unshare, withdraw, and the original system's stop_share.
 #include <filesystem>
 #include <fmt/format.h>
 
 #include "ctl/commands.h"
+#include "ctl/views.h"
 
 namespace p2p::ctl {
 namespace {
@@ -11,8 +12,17 @@ namespace {
 namespace ctlpb = pb::control;
 using ctlpb::Response;
 
-std::string shared_by_us(const ctlpb::File& file) {
-  return file.state() == ctlpb::listed ? "no" : std::string(ctlpb::FileState_Name(file.state()));
+Status unshare(Session& session, const FileAddress& address) {
+  ctlpb::Request request;
+  request.mutable_file_unshare()->set_group(address.group);
+  request.mutable_file_unshare()->set_name(address.name);
+  const auto response = session.ask(std::move(request), {.expected = Response::kFile});
+  if (!response) return fail(response.error());
+  const auto& file = response->file();
+  if (session.output().is_json()) return session.output().json(file);
+  session.output().say(fmt::format("this device no longer shares {}/{}; the file stays where it is",
+                                   file.group(), file.name()));
+  return {};
 }
 
 }  // namespace
@@ -51,20 +61,7 @@ Status file_list(Session& session, const Arguments& arguments) {
   request.mutable_file_list()->set_group(arguments.group);
   const auto response = session.ask(std::move(request), {.expected = Response::kFiles});
   if (!response) return fail(response.error());
-  const auto& output = session.output();
-  if (output.is_json()) return output.json(response->files());
-  Table table({{"GROUP"},
-               {"NAME"},
-               {"SIZE", Align::Right},
-               {"SEEDERS", Align::Right},
-               {"LEECHERS", Align::Right},
-               {"SHARED BY"},
-               {"SHARING"}});
-  for (const auto& file : response->files().files())
-    table.add({file.group(), file.name(), output.size(file.size()), count_text(file.seeders()),
-               count_text(file.leechers()), file.shared_by(), shared_by_us(file)});
-  output.table(table);
-  return {};
+  return show(session.output(), response->files());
 }
 
 Status file_show(Session& session, const Arguments& arguments) {
@@ -75,26 +72,34 @@ Status file_show(Session& session, const Arguments& arguments) {
   request.mutable_file_show()->set_name(address->name);
   const auto response = session.ask(std::move(request), {.expected = Response::kFile});
   if (!response) return fail(response.error());
+  return show(session.output(), response->file());
+}
+
+Status file_unshare(Session& session, const Arguments& arguments) {
+  const auto address = split_file_address(arguments.file);
+  if (!address) return fail(address.error());
+  return unshare(session, *address);
+}
+
+Status file_withdraw(Session& session, const Arguments& arguments) {
+  const auto address = split_file_address(arguments.file);
+  if (!address) return fail(address.error());
+  const auto answer = session.confirm(fmt::format(
+      "Withdraw {}? Every member's daemon stops sharing it; files stay where they are.", arguments.file));
+  if (!answer) return answer;
+  ctlpb::Request request;
+  request.mutable_file_withdraw()->set_group(address->group);
+  request.mutable_file_withdraw()->set_name(address->name);
+  const auto response = session.ask(std::move(request), {.expected = Response::kFile});
+  if (!response) return fail(response.error());
   const auto& file = response->file();
-  const auto& output = session.output();
-  if (output.is_json()) return output.json(file);
-  // The hashes of the pieces are for programs; people would scroll through thousands of lines.
-  output.pairs({{"group", file.group()},
-                {"name", file.name()},
-                {"size", output.size(file.size())},
-                {"sha1", file.sha1()},
-                {"pieces", count_text(file.pieces())},
-                {"piece length", output.size(file.piece_length())},
-                {"seeders", count_text(file.seeders())},
-                {"leechers", count_text(file.leechers())},
-                {"shared by", file.shared_by()},
-                {"since", file.since()},
-                {"sharing", shared_by_us(file)},
-                {"path", file.path()},
-                {"cause", file.cause()},
-                {"info hash v1", file.info_hash_v1()},
-                {"info hash v2", file.info_hash_v2()}});
+  if (session.output().is_json()) return session.output().json(file);
+  session.output().say(fmt::format("withdrew {}/{}", file.group(), file.name()));
   return {};
+}
+
+Status original_stop_share(Session& session, const Arguments& arguments) {
+  return unshare(session, {arguments.group, arguments.name});
 }
 
 }  // namespace p2p::ctl

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// group create, list, show, join, leave, requests, accept, reject, members.
+// group create, list, show, join, leave, requests, accept, reject, members, promote, demote, remove,
+// transfer.
 #include <fmt/format.h>
 
 #include "ctl/commands.h"
+#include "ctl/views.h"
 
 namespace p2p::ctl {
 namespace {
 
 namespace ctlpb = pb::control;
 using ctlpb::Response;
-
-std::string yes_no(bool value) { return value ? "yes" : "no"; }
 
 std::string joined(const google::protobuf::RepeatedPtrField<std::string>& words) {
   return fmt::format("{}", fmt::join(words.begin(), words.end(), ", "));
@@ -43,6 +43,29 @@ Status decide(Session& session, const Arguments& arguments, bool is_accepted) {
   return {};
 }
 
+Status set_role(Session& session, const Arguments& arguments, bool is_admin) {
+  ctlpb::Request request;
+  auto& body = *request.mutable_group_set_role();
+  body.set_group(arguments.group);
+  body.set_user(arguments.user);
+  body.set_admin(is_admin);
+  const auto response = session.ask(std::move(request), {.expected = Response::kMember});
+  if (!response) return fail(response.error());
+  const auto& member = response->member();
+  if (session.output().is_json()) return session.output().json(member);
+  session.output().say(
+      fmt::format("{} is now {} of {}", member.user(), pb::Role_Name(member.role()), arguments.group));
+  return {};
+}
+
+// Whether those who are online have let go of the removed member.
+std::string sentence_of(const ctlpb::Removal& removal) {
+  const auto removed = fmt::format("removed {} from {}", removal.user(), removal.group());
+  if (removal.online() <= 0) return removed + "; no other member is online";
+  return fmt::format("{}; {} of {} online daemons of members have closed the links", removed,
+                     count_text(removal.applied()), count_text(removal.online()));
+}
+
 }  // namespace
 
 Status group_create(Session& session, const Arguments& arguments) {
@@ -61,13 +84,7 @@ Status group_list(Session& session, const Arguments& arguments) {
   request.mutable_group_list()->set_mine(arguments.mine);
   const auto response = session.ask(std::move(request), {.expected = Response::kGroups});
   if (!response) return fail(response.error());
-  if (session.output().is_json()) return session.output().json(response->groups());
-  Table table({{"GROUP"}, {"ROLE"}, {"MEMBERS", Align::Right}, {"REQUESTS", Align::Right}, {"DESCRIPTION"}});
-  for (const auto& group : response->groups().groups())
-    table.add({group.group(), pb::Role_Name(group.role()), count_text(group.members()),
-               count_text(group.requests()), group.description()});
-  session.output().table(table);
-  return {};
+  return show(session.output(), response->groups());
 }
 
 Status group_show(Session& session, const Arguments& arguments) {
@@ -75,18 +92,7 @@ Status group_show(Session& session, const Arguments& arguments) {
   request.mutable_group_show()->set_group(arguments.group);
   const auto response = session.ask(std::move(request), {.expected = Response::kGroup});
   if (!response) return fail(response.error());
-  const auto& group = response->group();
-  if (session.output().is_json()) return session.output().json(group);
-  session.output().pairs({{"group", group.group()},
-                          {"role", pb::Role_Name(group.role())},
-                          {"members", count_text(group.members())},
-                          {"requests", count_text(group.requests())},
-                          {"description", group.description()},
-                          {"unlisted", yes_no(group.unlisted())},
-                          {"owner", group.owner()},
-                          {"id", group.id()},
-                          {"created", group.created()}});
-  return {};
+  return show(session.output(), response->group());
 }
 
 Status group_join(Session& session, const Arguments& arguments) {
@@ -119,12 +125,7 @@ Status group_requests(Session& session, const Arguments& arguments) {
   request.mutable_group_requests()->set_group(arguments.group);
   const auto response = session.ask(std::move(request), {.expected = Response::kJoinRequests});
   if (!response) return fail(response.error());
-  if (session.output().is_json()) return session.output().json(response->join_requests());
-  Table table({{"GROUP"}, {"USER"}, {"SINCE"}, {"MESSAGE"}});
-  for (const auto& row : response->join_requests().requests())
-    table.add({row.group(), row.user(), row.since(), row.message()});
-  session.output().table(table);
-  return {};
+  return show(session.output(), response->join_requests());
 }
 
 Status group_accept(Session& session, const Arguments& arguments) { return decide(session, arguments, true); }
@@ -138,12 +139,45 @@ Status group_members(Session& session, const Arguments& arguments) {
   request.mutable_group_members()->set_group(arguments.group);
   const auto response = session.ask(std::move(request), {.expected = Response::kMembers});
   if (!response) return fail(response.error());
-  if (session.output().is_json()) return session.output().json(response->members());
-  Table table({{"USER"}, {"ROLE"}, {"ONLINE"}});
-  for (const auto& member : response->members().members())
-    table.add({member.user(), pb::Role_Name(member.role()), yes_no(member.online())});
-  session.output().table(table);
+  return show(session.output(), response->members());
+}
+
+Status group_promote(Session& session, const Arguments& arguments) {
+  return set_role(session, arguments, true);
+}
+
+Status group_demote(Session& session, const Arguments& arguments) {
+  return set_role(session, arguments, false);
+}
+
+Status group_remove(Session& session, const Arguments& arguments) {
+  const auto answer = session.confirm(fmt::format("Remove {} from {}?", arguments.user, arguments.group));
+  if (!answer) return answer;
+  ctlpb::Request request;
+  request.mutable_group_remove()->set_group(arguments.group);
+  request.mutable_group_remove()->set_user(arguments.user);
+  const auto response = session.ask(std::move(request), {.expected = Response::kRemoval});
+  if (!response) return fail(response.error());
+  const auto& removal = response->removal();
+  if (session.output().is_json()) return session.output().json(removal);
+  session.output().say(sentence_of(removal));
+  if (removal.applied() < removal.online())
+    session.output().say(
+        "the others refuse new links by themselves once they hear of it, at the latest when "
+        "the grants of the removed member end");
   return {};
+}
+
+Status group_transfer(Session& session, const Arguments& arguments) {
+  const auto answer = session.confirm(
+      fmt::format("Make {} the owner of {}? You stay an admin.", arguments.user, arguments.group));
+  if (!answer) return answer;
+  ctlpb::Request request;
+  request.mutable_group_transfer()->set_group(arguments.group);
+  request.mutable_group_transfer()->set_user(arguments.user);
+  return change(session, std::move(request), {.expected = Response::kGroup}, [](const ctlpb::Group& group) {
+    return fmt::format("{} is now owned by {}", group.group(), group.owner());
+  });
 }
 
 }  // namespace p2p::ctl

@@ -40,7 +40,7 @@ int run(int count, const char* const* words) {
   if (invocation->text.empty()) status = invocation->command(session, invocation->arguments);
   else std::fputs(invocation->text.c_str(), stdout);
   if (status) status = flush_output();
-  if (status) return 0;
+  if (status) return session.was_interrupted() ? kExitInterrupted : session.found_bad() ? 1 : 0;
   return report(session.output(), status.error(),
                 session.was_interrupted() ? kExitInterrupted : exit_status(status.error().code));
 }

@@ -29,7 +29,7 @@ std::string json_escape(utf8proc_int32_t c) {
   return fmt::format("\\u{:04x}\\u{:04x}", 0xd800 + (offset >> 10), 0xdc00 + (offset & 0x3ff));
 }
 
-void write(std::FILE* stream, std::string_view text) {
+void put(std::FILE* stream, std::string_view text) {
   // Where both streams end in one place, what was written first stands first.
   if (stream == stderr) std::fflush(stdout);
   std::fwrite(text.data(), 1, text.size(), stream);
@@ -79,44 +79,29 @@ Result<std::string> message_json(const google::protobuf::Message& message) {
 Status Output::json(const google::protobuf::Message& message) const {
   auto text = message_json(message);
   if (!text) return fail(std::move(text.error()));
-  write(stdout, *text + "\n");
+  put(stdout, *text + "\n");
   return {};
 }
 
-void Output::table(const Table& table) const {
+Page Output::page() const {
   TableStyle style;
   style.laid_out = terminal_.shows_output;
   style.width = terminal_.width;
   style.heading = !options_.quiet;
   style.color = terminal_.colors_output;
-  write(stdout, table.text(style));
+  return Page(style);
 }
 
-void Output::line(std::string_view text) const { write(stdout, safe_text(text) + "\n"); }
+void Output::write(std::string_view text) const { put(stdout, text); }
 
-void Output::pairs(const std::vector<std::pair<std::string, std::string>>& pairs) const {
-  for (const auto& [key, value] : pairs)
-    if (!value.empty()) write(stdout, key + ": " + safe_text(value) + "\n");
-}
+void Output::line(std::string_view text) const { put(stdout, safe_text(text) + "\n"); }
 
 void Output::say(std::string_view sentence) const {
-  if (!options_.json && !options_.quiet) write(stderr, safe_text(sentence) + "\n");
+  if (!options_.json && !options_.quiet) put(stderr, safe_text(sentence) + "\n");
 }
 
 void Output::error(const Error& error, int exit) const {
-  write(stderr, options_.json ? error_json(error, exit) + "\n" : error_text(error, terminal_.colors_errors));
+  put(stderr, options_.json ? error_json(error, exit) + "\n" : error_text(error, terminal_.colors_errors));
 }
-
-std::string Output::size(double bytes) const {
-  return terminal_.shows_output ? format_size(bytes) : count_text(bytes);
-}
-
-std::string Output::rate(double bytes) const {
-  return terminal_.shows_output ? format_size(bytes) + "/s" : count_text(bytes);
-}
-
-std::string Output::limit(double bytes) const { return bytes > 0 ? rate(bytes) : "unlimited"; }
-
-std::string count_text(double count) { return fmt::format("{:.0f}", count); }
 
 }  // namespace p2p::ctl

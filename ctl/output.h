@@ -2,19 +2,16 @@
 // How p2pctl speaks: data on standard output, talk and errors on standard error (CLI.md, "Output").
 //
 // With --json standard output gets exactly one document, the protobuf JSON mapping of the answer, and
-// nothing is talked. Everything foreign is made printable here or in Table.
+// nothing is talked. Everything foreign is made printable here, in Page or in Table.
 #pragma once
 
 #include <google/protobuf/message.h>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
-#include "ctl/table.h"
+#include "ctl/page.h"
 #include "ctl/terminal.h"
 #include "daemon/base/result.h"
-#include "daemon/base/units.h"
 
 namespace p2p::ctl {
 
@@ -43,30 +40,26 @@ class Output {
   bool is_json() const { return options_.json; }
   bool is_quiet() const { return options_.quiet; }
 
+  // Looks at the terminal's size again.
+  void measure() { measure_terminal(terminal_); }
+
+  // An empty page in the form that standard output asks for.
+  Page page() const;
+
   // The whole answer of a command when --json was given.
   Status json(const google::protobuf::Message& message) const;
 
-  void table(const Table& table) const;
+  // The whole answer of a command, made with page() or message_json().
+  void write(std::string_view text) const;
   // One line of data. `text` is made printable.
   void line(std::string_view text) const;
-  // "key: value" lines; pairs with an empty value are left out.
-  void pairs(const std::vector<std::pair<std::string, std::string>>& pairs) const;
   // One sentence about what happened, for people: not with --json or --quiet.
   void say(std::string_view sentence) const;
   void error(const Error& error, int exit) const;
-
-  // For people "1.1 GiB", for scripts the number of bytes.
-  std::string size(double bytes) const;
-  // As size(), a second; 0 is "unlimited" where it stands for a limit.
-  std::string rate(double bytes) const;
-  std::string limit(double bytes) const;
 
  private:
   Terminal terminal_;
   Options options_;
 };
-
-// A count that travelled as a double, printed without a fraction.
-std::string count_text(double count);
 
 }  // namespace p2p::ctl

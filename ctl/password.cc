@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ constexpr std::uint32_t kLogNMax = 20;
 constexpr std::size_t kSaltBytesMin = 16;
 constexpr std::size_t kSaltBytesMax = 64;
 constexpr int kPromptInterrupted = -2;
+constexpr std::size_t kGeneratedLetters = 20;
 
 // A place for a password while it is being read, wiped on every way out.
 struct Scratch {
@@ -108,6 +110,33 @@ Result<Secret> read_password(const PasswordSource& source, std::string_view user
     return fail(Code::InvalidArgument,
                 fmt::format("the password is shorter than {} characters", kPasswordBytesMin),
                 "choose a longer one; several words are easy to remember");
+  return password;
+}
+
+Result<std::string> new_salt() {
+  std::string salt(kSaltBytes, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(salt.data()), static_cast<int>(salt.size())) != 1)
+    return fail(Code::Internal, "the system has no random bytes");
+  return salt;
+}
+
+Result<Secret> generate_password() {
+  Secret random = Secret::of_size(kGeneratedLetters);
+  if (RAND_priv_bytes(random.data(), static_cast<int>(random.size())) != 1)
+    return fail(Code::Internal, "the system has no random bytes");
+  return password_of(random.view());
+}
+
+Secret password_of(ByteSpan bytes) {
+  // 32 of them: every byte gives one with the same probability.
+  constexpr std::string_view kLetters = "0123456789abcdefghjkmnpqrstvwxyz";
+  constexpr std::size_t kGroup = 5;
+  Secret password = Secret::of_size(kGeneratedLetters + kGeneratedLetters / kGroup - 1);
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < kGeneratedLetters; ++i) {
+    if (i != 0 && i % kGroup == 0) password.data()[at++] = '-';
+    password.data()[at++] = static_cast<std::uint8_t>(kLetters[bytes[i] % kLetters.size()]);
+  }
   return password;
 }
 

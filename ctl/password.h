@@ -46,7 +46,8 @@ struct PasswordSource {
   bool can_ask = false;  // there is a terminal and asking is allowed
 };
 
-// The password for `user`. Without a source and without anybody to ask this is a usage error.
+// The password for `user`; from standard input its next line. Without a source and without anybody to ask
+// this is a usage error.
 Result<Secret> read_password(const PasswordSource& source, std::string_view user);
 
 struct ScryptParameters {
@@ -56,6 +57,17 @@ struct ScryptParameters {
   std::uint32_t p = 0;
   std::string salt;
 };
+
+inline constexpr std::size_t kSaltBytes = 16;  // of a new salt
+
+// Random bytes for a new salt.
+Result<std::string> new_salt();
+
+// A password of 100 random bits, in a form that can be read out and typed: no letter looks like another.
+Result<Secret> generate_password();
+
+// `bytes`, at least 20 of them, as four groups of five letters and digits, five bits each.
+Secret password_of(ByteSpan bytes);
 
 Status check_parameters(const ScryptParameters& parameters);
 

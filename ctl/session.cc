@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
-#include <openssl/crypto.h>
 
 #include "ctl/progress.h"
 
@@ -68,6 +67,14 @@ ProgressStyle style_of(const Output& output) {
 
 }  // namespace
 
+Status Session::confirm(const std::string& question) const {
+  if (!may_ask()) return {};
+  auto answer = ask_on_terminal(safe_text(question) + " [y/N] ");
+  if (!answer) return fail(std::move(answer.error()));
+  if (*answer == "y" || *answer == "Y" || *answer == "yes") return {};
+  return fail(Code::Cancelled, "nothing was changed: the answer was not yes", "-y answers without asking");
+}
+
 std::string Session::socket_path(Trust trust) const {
   return globals_.socket.empty() ? default_socket(trust) : globals_.socket;
 }
@@ -98,10 +105,7 @@ Result<ctlpb::Response> Session::ask(ctlpb::Request request, const Question& que
 
   Display display(style_of(output_), output_.terminal().width, question.label);
   auto response = client_->ask(request, limit, display);
-  if (request.has_account_enter()) {
-    auto& proof = *request.mutable_account_enter()->mutable_proof();
-    OPENSSL_cleanse(proof.data(), proof.size());
-  }
+  wipe_proofs(request);
   if (!response) {
     if (client_->ending() == Ending::Interrupted) was_interrupted_ = true;
     return fail(ended_early(response.error(), client_->ending(), question, display.was_accepted()));

@@ -27,6 +27,10 @@ class Session {
   // There is somebody to ask, and asking was not forbidden.
   bool may_ask() const { return output_.terminal().can_ask && !globals_.no_input && !globals_.yes; }
 
+  // Asks a question of yes or no. Without anybody to ask, and with --yes, the answer is yes; every other
+  // one is an error.
+  Status confirm(const std::string& question) const;
+
   // Sends the request and gives the response, which is of the `expected` kind. Work is named by `label`
   // in the progress display, and `background` says what becomes of it when the wait is given up.
   struct Question {
@@ -40,9 +44,13 @@ class Session {
   };
   Result<pb::control::Response> ask(pb::control::Request request, const Question& question);
 
-  // Ctrl-C ended the run: the exit status is 130, whatever the error.
+  // Ctrl-C ended the run: the exit status is 130, whether the command failed or just stopped.
   bool was_interrupted() const { return was_interrupted_; }
   void set_interrupted() { was_interrupted_ = true; }
+
+  // The command was done, and what it found is bad: exit status 1 without an error.
+  bool found_bad() const { return found_bad_; }
+  void set_found_bad() { found_bad_ = true; }
 
  private:
   std::string socket_path(Trust trust) const;
@@ -52,6 +60,7 @@ class Session {
   Output output_;
   std::optional<Client> client_;
   bool was_interrupted_ = false;
+  bool found_bad_ = false;
 };
 
 }  // namespace p2p::ctl

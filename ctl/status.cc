@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-// limits show, limits set, status.
+// limits show, limits set, status, daemon doctor.
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "ctl/commands.h"
+#include "ctl/views.h"
+#include "ctl/watch.h"
+#include "daemon/base/units.h"
 
 namespace p2p::ctl {
 namespace {
@@ -13,11 +17,25 @@ using ctlpb::Response;
 Status ask_limits(Session& session, ctlpb::Request request) {
   const auto response = session.ask(std::move(request), {.expected = Response::kLimits});
   if (!response) return fail(response.error());
-  const auto& limits = response->limits();
-  const auto& output = session.output();
-  if (output.is_json()) return output.json(limits);
-  output.pairs({{"upload", output.limit(limits.upload())}, {"download", output.limit(limits.download())}});
-  return {};
+  return show(session.output(), response->limits());
+}
+
+// A state of a newer daemon counts as bad: it is neither good nor a warning.
+bool is_bad(const ctlpb::Check& check) {
+  return check.state() != ctlpb::good && check.state() != ctlpb::warning;
+}
+
+// "1 bad, 2 warnings, of 9 checks"
+std::string findings(const ctlpb::Doctor& doctor) {
+  std::size_t bad = 0;
+  std::size_t warnings = 0;
+  for (const auto& check : doctor.checks()) {
+    if (is_bad(check)) ++bad;
+    if (check.state() == ctlpb::warning) ++warnings;
+  }
+  if (bad == 0 && warnings == 0) return "all checks are good";
+  return fmt::format("{} bad, {} {}, of {} checks", bad, warnings, warnings == 1 ? "warning" : "warnings",
+                     doctor.checks_size());
 }
 
 }  // namespace
@@ -47,30 +65,25 @@ Status limits_set(Session& session, const Arguments& arguments) {
   return ask_limits(session, std::move(request));
 }
 
-Status daemon_status(Session& session, const Arguments&) {
+Status daemon_status(Session& session, const Arguments& arguments) {
+  return look_or_watch(session, arguments.watch, [&session](const Output& output) -> Result<std::string> {
+    ctlpb::Request request;
+    request.mutable_daemon_status();
+    const auto response = session.ask(std::move(request), {.expected = Response::kStatus});
+    if (!response) return fail(response.error());
+    return text_of(output, response->status());
+  });
+}
+
+Status daemon_doctor(Session& session, const Arguments&) {
   ctlpb::Request request;
-  request.mutable_daemon_status();
-  const auto response = session.ask(std::move(request), {.expected = Response::kStatus});
+  request.mutable_daemon_doctor();
+  const auto response = session.ask(std::move(request), {.expected = Response::kDoctor});
   if (!response) return fail(response.error());
-  const auto& status = response->status();
-  const auto& output = session.output();
-  if (output.is_json()) return output.json(status);
-  const auto& tracker = status.tracker();
-  std::string link = tracker.connected() ? "connected" : "not connected";
-  if (!tracker.connected() && !tracker.cause().empty()) link += ": " + tracker.cause();
-  output.pairs(
-      {{"account", status.account().empty() ? "nobody is logged in" : status.account()},
-       {"tracker", tracker.address().empty() ? "none" : fmt::format("{} ({})", tracker.address(), link)},
-       {"shares", count_text(status.shares())},
-       {"uploads", count_text(status.uploads())},
-       {"upload rate", output.rate(status.rates().upload())},
-       {"downloads", count_text(status.downloads())},
-       {"download rate", output.rate(status.rates().download())},
-       {"listening", status.listen()},
-       {"device", status.device()},
-       {"version", status.version()}});
-  for (const auto& warning : status.warnings())
-    output.pairs({{"warning", fmt::format("{} ({})", warning.message(), warning.code())}});
+  const auto& doctor = response->doctor();
+  if (auto shown = show(session.output(), doctor); !shown) return shown;
+  session.output().say(findings(doctor));
+  if (std::any_of(doctor.checks().begin(), doctor.checks().end(), is_bad)) session.set_found_bad();
   return {};
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "ctl/terminal.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -13,17 +14,12 @@ namespace p2p::ctl {
 namespace {
 
 constexpr std::size_t kWidthMin = 20;
+constexpr std::size_t kHeightMin = 4;
 constexpr std::size_t kAnswerBytes = 256;
 
 std::string_view environment(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : "";
-}
-
-std::size_t terminal_width() {
-  winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col < kWidthMin ? kWidthMin : size.ws_col;
 }
 
 }  // namespace
@@ -40,8 +36,17 @@ Terminal look_at_terminal(ColorMode mode) {
   terminal.moves_cursor = terminal.shows_output && !dumb;
   terminal.colors_output = colors(STDOUT_FILENO);
   terminal.colors_errors = colors(STDERR_FILENO);
-  if (terminal.shows_output) terminal.width = terminal_width();
+  measure_terminal(terminal);
   return terminal;
+}
+
+void measure_terminal(Terminal& terminal) {
+  terminal.width = Terminal().width;
+  terminal.height = Terminal().height;
+  winsize size{};
+  if (!terminal.shows_output || ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return;
+  if (size.ws_col != 0) terminal.width = std::max<std::size_t>(size.ws_col, kWidthMin);
+  if (size.ws_row != 0) terminal.height = std::max<std::size_t>(size.ws_row, kHeightMin);
 }
 
 Result<std::string> ask_on_terminal(const std::string& question) {

@@ -20,11 +20,15 @@ struct Terminal {
   bool moves_cursor = false;  // ... and it understands being redrawn (TERM is not "dumb")
   bool colors_output = false;
   bool colors_errors = false;
-  std::size_t width = 80;  // of standard output, in columns
+  std::size_t width = 80;   // of standard output, in columns
+  std::size_t height = 24;  // in lines
 };
 
 // NO_COLOR and TERM=dumb turn automatic colours off; Always wins over both.
 Terminal look_at_terminal(ColorMode mode);
+
+// Looks at width and height again: a window may have been resized. 80 by 24 where there is no telling.
+void measure_terminal(Terminal& terminal);
 
 // Writes `question` to the controlling terminal and reads one line from it, shown as it is typed. Not
 // standard output, which may belong to a script. Bounded; the line comes without its line end.

@@ -97,6 +97,7 @@ inline constexpr auto kGrantGrace = std::chrono::seconds(120);  // a live link a
 inline constexpr auto kRevocationMargin = std::chrono::seconds(600);
 inline constexpr std::size_t kGrantBytes = 512;
 inline constexpr std::size_t kRosterMembers = 20'000;
+inline constexpr std::size_t kRevocations = 20'000;  // held by a peer at a time
 
 // --- Shutdown ----------------------------------------------------------------------------------
 inline constexpr auto kStopTime = std::chrono::seconds(4);  // then connections are cut

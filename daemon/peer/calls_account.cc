@@ -33,14 +33,37 @@ void Node::dispatch(const CallPointer& call) {
     case Request::kDownloadList: return call_download_list(call);
     case Request::kDownloadShow: return call_download_show(call);
     case Request::kDownloadWait: return call_download_wait(call);
+    case Request::kDownloadChange: return call_download_change(call);
+    case Request::kDaemonDoctor: return call_doctor(call);
     case Request::kTrackerAddress:
     case Request::kTrackerStatus:
+    case Request::kOperatorUserList:
+    case Request::kOperatorUserSet:
+    case Request::kOperatorPasswordParameters:
+    case Request::kOperatorPasswordReset:
+    case Request::kOperatorGroupList:
+    case Request::kOperatorBackup:
+    case Request::kOperatorInvite:
       return call->refuse(Error{Code::Unsupported, "this is a peer daemon's socket, not a tracker's",
                                 "name the tracker's with --socket"});
     default: break;
   }
   if (!check_logged_in(call)) return;
+  dispatch_logged_in(call);
+}
+
+void Node::dispatch_logged_in(const CallPointer& call) {
+  using pb::control::Request;
   switch (call->request().body_case()) {
+    case Request::kAccountPasswordParameters: return call_password_parameters(call);
+    case Request::kAccountPassword: return call_password(call);
+    case Request::kAccountSessions: return call_sessions(call);
+    case Request::kAccountRevoke: return call_revoke(call);
+    case Request::kGroupSetRole: return call_group_set_role(call);
+    case Request::kGroupRemove: return call_group_remove(call);
+    case Request::kGroupTransfer: return call_group_transfer(call);
+    case Request::kFileUnshare: return call_file_unshare(call);
+    case Request::kFileWithdraw: return call_file_withdraw(call);
     case Request::kGroupCreate: return call_group_create(call);
     case Request::kGroupList: return call_group_list(call, new_rows(), "");
     case Request::kGroupShow: return call_group_show(call);
@@ -112,17 +135,8 @@ void Node::call_account_parameters(const CallPointer& call) {
   request.mutable_password_parameters()->set_user(*name);
   ask(call, std::move(request), TrackerClient::Kind::Query,
       [call, address = *target](const pb::tracker::Response& answer) {
-        const auto& parameters = answer.password_parameters();
         pb::control::Response response;
-        auto* challenge = response.mutable_challenge();
-        challenge->set_tracker(address.text());
-        challenge->set_fingerprint(address.tracker.hex());
-        challenge->set_pinned(true);
-        challenge->set_version(parameters.version());
-        challenge->set_salt(parameters.salt());
-        challenge->set_log_n(parameters.log_n());
-        challenge->set_r(parameters.r());
-        challenge->set_p(parameters.p());
+        fill_challenge(*response.mutable_challenge(), address, answer.password_parameters());
         call->answer(response);
       });
 }
@@ -264,10 +278,10 @@ void Node::call_status(const CallPointer& call) {
     up += transfer->upload_rate();
     down += transfer->is_complete() ? 0 : transfer->download_rate();
     served += transfer->peers_served();
-    if (transfer->is_complete()) ++shares;
+    if (transfer->is_complete()) shares += transfer->takes_part() ? 1 : 0;
     else if (transfer->row().kind == storage::TransferKind::Download) ++downloads;
     if (!transfer->cause().empty())
-      warn(code_from_name(transfer->error_code()),
+      warn(transfer->is_barred() ? Code::NotMember : code_from_name(transfer->error_code()),
            transfer->row().group_name + "/" + transfer->row().name + ": " + transfer->cause());
   }
   if (is_logged_in() && !tracker_.is_attached())

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Requests of the control socket about files and downloads.
+// Requests of the control socket about files: what groups share, and what this device shares.
 #include <fmt/format.h>
 
+#include "daemon/base/log.h"
 #include "daemon/base/names.h"
 #include "daemon/base/units.h"
 #include "daemon/io/clock.h"
@@ -64,8 +65,7 @@ Result<storage::FileIdentity> inspect(const std::string& path) {
 
 Transfer* Node::own_share(const std::string& group, const std::string& name) const {
   for (const auto& [id, transfer] : transfers_.all())
-    if (transfer->row().group_name == group && transfer->row().name == name &&
-        transfer->phase() != Transfer::Phase::Failed &&
+    if (transfer->row().group_name == group && transfer->row().name == name && transfer->takes_part() &&
         (transfer->row().kind == TransferKind::Share || transfer->is_complete()))
       return transfer.get();
   return nullptr;
@@ -87,7 +87,11 @@ void Node::call_file_share(const CallPointer& call) {
   scope_.run(
       disk_, [path = wanted.path()] { return inspect(path); },
       [this, call, name](const Result<storage::FileIdentity>& found) {
-        if (!found) return call->refuse(found.error().in("cannot share"));
+        if (!found) {
+          auto error = found.error().in("cannot share");
+          if (error.code == Code::NotFound && error.hint.empty()) error.hint = "check the path";
+          return call->refuse(error);
+        }
         const auto size = found->size;
         pb::tracker::Request request;
         request.mutable_show_group()->set_group(call->request().file_share().group());
@@ -98,7 +102,10 @@ void Node::call_file_share(const CallPointer& call) {
                     Error{Code::NotMember,
                           fmt::format("you are not a member of '{}'", printable(group.group().group())),
                           "p2pctl group join " + group.group().group()});
-              if (own_share(group.group().group(), name) == nullptr) {
+              auto* same = own_share(group.group().group(), name);
+              const auto& path = call->request().file_share().path();
+              // One whose file is gone is shared anew from wherever the file is now.
+              if (same == nullptr || (same->is_waiting_for_file() && same->row().path != path)) {
                 storage::TransferRow row;
                 row.id = trust::random_id<DownloadId>();
                 row.kind = TransferKind::Share;
@@ -106,16 +113,16 @@ void Node::call_file_share(const CallPointer& call) {
                 row.group_name = group.group().group();
                 row.name = name;
                 row.size = size;
-                row.path = call->request().file_share().path();
+                row.path = path;
                 row.added = clock_.now(io::boot_now(), io::wall_now()).seconds;
                 return begin_share(call, std::move(row));
               }
-              auto* same = own_share(group.group().group(), name);
               if (same->row().size != size)
                 return call->refuse(
                     Error{Code::Exists,
                           fmt::format("'{}' is in the group already, with other content", printable(name)),
                           "share it under another name with --name"});
+              if (same->is_waiting_for_file()) transfers_.resume(*same, nullptr);
               if (call->request().file_share().wait())
                 return wait_for_share(call, same->row().id, same->row().group_name, name);
               pb::control::Response response;
@@ -162,10 +169,10 @@ void Node::wait_for_share(const CallPointer& call, const DownloadId& id, const s
     const auto* transfer = transfers_.find(id);
     if (transfer == nullptr) transfer = own_share(group, name);
     if (transfer == nullptr) {
-      waiting.refuse(Error{Code::Cancelled, "the share was withdrawn", {}});
+      waiting.refuse(Error{Code::Cancelled, "it was unshared meanwhile", {}});
       return true;
     }
-    if (transfer->phase() == Transfer::Phase::Failed) {
+    if (transfer->phase() == Transfer::Phase::Failed || transfer->is_waiting_for_file()) {
       waiting.refuse(Error{code_from_name(transfer->error_code()),
                            fmt::format("cannot share '{}': {}", printable(name), transfer->cause()),
                            {}});
@@ -265,95 +272,60 @@ void Node::call_file_show(const CallPointer& call) {
   });
 }
 
-// --- downloads ---------------------------------------------------------------------------------------
+// --- the end of sharing ------------------------------------------------------------------------------
 
-void Node::call_download_start(const CallPointer& call) {
-  fetcher_.start(
-      call->request().download_start(), call->timeout(), [this, call](const Result<DownloadId>& started) {
-        if (!started) return call->refuse(started.error());
-        const auto id = *started;
-        if (!call->request().download_start().wait()) {
-          pb::control::Response response;
-          transfers_.find(id)->fill(*response.mutable_download());
-          return call->answer(response);
-        }
-        add_wait(call, [this, id](Call& waiting) {
-          const auto* transfer = transfers_.find(id);
-          if (transfer == nullptr) {
-            waiting.refuse(Error{Code::Unfinished, "the download is gone", {}});
-            return true;
-          }
-          pb::control::Response response;
-          transfer->fill(*response.mutable_download());
-          const auto state = response.download().state();
-          if (state == pb::control::failed || state == pb::control::paused) {
-            const auto code =
-                transfer->error_code().empty() ? Code::Unfinished : code_from_name(transfer->error_code());
-            waiting.refuse(
-                Error{code, fmt::format("'{}' did not complete: {}", transfer->row().name, transfer->cause()),
-                      "p2pctl download show " + id.hex()});
-            return true;
-          }
-          if (state == pb::control::complete) {
-            waiting.answer(response);
-            return true;
-          }
-          pb::control::Progress progress;
-          *progress.mutable_download() = response.download();
-          waiting.progress(progress);
-          return false;
-        });
-      });
-}
-
-void Node::call_download_list(const CallPointer& call) {
-  pb::control::Response response;
-  response.mutable_downloads();
-  for (const auto& [id, transfer] : transfers_.all())
-    if (transfer->row().kind == TransferKind::Download)
-      transfer->fill(*response.mutable_downloads()->add_downloads());
-  call->answer(response);
-}
-
-void Node::call_download_show(const CallPointer& call) {
-  if (!check_logged_in(call)) return;
-  const auto transfer = transfers_.find_download(call->request().download_show().id());
-  if (!transfer) return call->refuse(transfer.error());
-  pb::control::Response response;
-  (*transfer)->fill(*response.mutable_download());
-  call->answer(response);
-}
-
-void Node::call_download_wait(const CallPointer& call) {
-  if (!check_logged_in(call)) return;
-  std::vector<DownloadId> ids;
-  for (const auto& text : call->request().download_wait().ids()) {
-    const auto transfer = transfers_.find_download(text);
-    if (!transfer) return call->refuse(transfer.error());
-    ids.push_back((*transfer)->row().id);
+// Of this device only: others go on, and the catalogue keeps it. Needs no tracker.
+void Node::call_file_unshare(const CallPointer& call) {
+  const auto& wanted = call->request().file_unshare();
+  const auto group = group_name(wanted.group());
+  if (!group) return call->refuse(group.error());
+  std::vector<DownloadId> shares;
+  Transfer* complete = nullptr;
+  const Transfer* unfinished = nullptr;
+  for (const auto& [id, transfer] : transfers_.all()) {
+    if (transfer->row().group_name != *group || transfer->row().name != wanted.name()) continue;
+    if (transfer->row().kind == TransferKind::Share) shares.push_back(id);
+    else if (!transfer->is_complete()) unfinished = transfer.get();
+    else if (transfer->takes_part()) complete = transfer.get();
   }
-  add_wait(call, [this, ids](Call& waiting) {
+  const auto shown = printable(*group + "/" + wanted.name());
+  if (shares.empty() && complete == nullptr && unfinished != nullptr)
+    return call->refuse(Error{Code::Conflict, fmt::format("'{}' is being downloaded", shown),
+                              "p2pctl download cancel " + unfinished->row().id.hex()});
+  if (shares.empty() && complete == nullptr)
+    return call->refuse(Error{Code::NotFound, fmt::format("this device does not share '{}'", shown),
+                              "p2pctl file list shows what it shares"});
+  pb::control::Response response;
+  auto* view = response.mutable_file();
+  fill_unlisted(*view, complete != nullptr ? *complete : *transfers_.find(shares.front()));
+  view->set_sharing(false);
+  view->set_state(pb::control::listed);
+  view->clear_cause();
+  log::info("unshared", {{"name", wanted.name()}, {"group", *group}});
+  auto waiting = std::make_shared<std::size_t>(shares.size() + (complete != nullptr ? 1 : 0));
+  const auto one_done = [call, waiting, response](const Status& stored) {
+    if (!stored) call->refuse(stored.error().in("sharing has ended, but cannot be stored as ended"));
+    else if (--*waiting == 0) call->answer(response);
+  };
+  if (complete != nullptr)
+    complete->hold(storage::Hold::Unshared, Error{Code::Cancelled, "unshared by its user", {}}, one_done);
+  for (const auto& id : shares) {
+    publisher_.drop(id);
+    transfers_.remove(id, one_done);
+  }
+}
+
+void Node::call_file_withdraw(const CallPointer& call) {
+  pb::tracker::Request request;
+  request.mutable_withdraw_file()->set_group(call->request().file_withdraw().group());
+  request.mutable_withdraw_file()->set_name(call->request().file_withdraw().name());
+  ask(call, std::move(request), Kind::Mutating, [this, call](const pb::tracker::Response& answer) {
+    const auto& row = answer.file();
+    if (const auto key = key_of(row); key && is_logged_in())
+      transfers_.withdraw(*key, "withdrawn by " + account_->user, Transfers::Withdrawal::ByUs);
     pb::control::Response response;
-    bool all_complete = true;
-    for (const auto& id : ids) {
-      const auto* transfer = transfers_.find(id);
-      auto* row = response.mutable_downloads()->add_downloads();
-      if (transfer != nullptr) transfer->fill(*row);
-      const auto state = row->state();
-      if (transfer == nullptr || state == pb::control::failed || state == pb::control::paused) {
-        waiting.refuse(Error{Code::Unfinished,
-                             fmt::format("download {} cannot complete: {}", id.hex(), row->cause()),
-                             "p2pctl download show " + id.hex()});
-        return true;
-      }
-      if (state == pb::control::complete) continue;
-      all_complete = false;
-      pb::control::Progress progress;
-      *progress.mutable_download() = *row;
-      waiting.progress(progress);
-    }
-    if (all_complete) waiting.answer(response);
-    return all_complete;
+    fill(*response.mutable_file(), row);
+    call->answer(response);
   });
 }
 

@@ -10,7 +10,15 @@ namespace {
 
 using Kind = TrackerClient::Kind;
 
-void fill(pb::control::Group& view, const pb::tracker::GroupRow& row) {
+void answer_group(const CallPointer& call, const pb::tracker::Response& answer) {
+  pb::control::Response response;
+  fill_group(*response.mutable_group(), answer.group());
+  call->answer(response);
+}
+
+}  // namespace
+
+void fill_group(pb::control::Group& view, const pb::tracker::GroupRow& row) {
   view.set_group(row.group());
   view.set_role(row.role());
   view.set_members(row.members());
@@ -21,14 +29,6 @@ void fill(pb::control::Group& view, const pb::tracker::GroupRow& row) {
   view.set_id(to_hex(as_bytes(row.group_id())));
   view.set_created(format_wall_time({row.created()}));
 }
-
-void answer_group(const CallPointer& call, const pb::tracker::Response& answer) {
-  pb::control::Response response;
-  fill(*response.mutable_group(), answer.group());
-  call->answer(response);
-}
-
-}  // namespace
 
 void Node::call_group_create(const CallPointer& call) {
   const auto& wanted = call->request().group_create();
@@ -58,7 +58,7 @@ void Node::call_group_list(const CallPointer& call, std::shared_ptr<pb::control:
   request.mutable_list_groups()->set_mine(call->request().group_list().mine());
   rows->mutable_groups();
   ask(call, std::move(request), Kind::Query, [this, call, rows](const pb::tracker::Response& answer) {
-    for (const auto& row : answer.groups().rows()) fill(*rows->mutable_groups()->add_groups(), row);
+    for (const auto& row : answer.groups().rows()) fill_group(*rows->mutable_groups()->add_groups(), row);
     if (answer.groups().next_cursor().empty()) call->answer(*rows);
     else call_group_list(call, rows, answer.groups().next_cursor());
   });
@@ -112,10 +112,9 @@ void Node::call_group_leave(const CallPointer& call) {
   request.mutable_leave_group()->set_group(group);
   ask(call, std::move(request), Kind::Mutating, [this, call, group](const pb::tracker::Response&) {
     for (const auto& [id, membership] : memberships_.all())
-      if (membership.name == group) {
+      if (is_logged_in() && membership.name == group) {
         const auto left = id;
-        memberships_.remove(left);
-        transfers_.on_membership_lost(left);
+        lose_membership(left, "");
         break;
       }
     pb::control::Response response;

@@ -2,6 +2,7 @@
 // p2pd: reads its options, opens its state, runs until it is told to stop.
 #include <cstdio>
 #include <fcntl.h>
+#include <functional>
 #include <google/protobuf/stubs/logging.h>
 #include <optional>
 #include <sys/file.h>
@@ -51,8 +52,10 @@ Status prepare_control_folder(const Options& options) {
 // The lifecycle of the process around the node.
 class Daemon {
  public:
-  explicit Daemon(io::Loop& loop)
+  // `reread` gives the options as they are written now.
+  Daemon(io::Loop& loop, std::function<Result<Options>()> reread)
       : loop_(loop),
+        reread_(std::move(reread)),
         lifecycle_(loop, bind<&Daemon::on_stop>(this), bind<&Daemon::on_reload>(this)),
         deadline_(loop, bind<&Daemon::on_deadline>(this)) {}
 
@@ -71,19 +74,30 @@ class Daemon {
     deadline_.set(limits::kStopTime);
     node_->stop([this] { loop_.stop(); });
   }
-  void on_reload() { log::info("nothing to reload: settings are read at start"); }
+  void on_reload() {
+    auto fresh = reread_();
+    if (!fresh) {
+      log::error("settings are wrong; the ones in use stay",
+                 {{"cause", fresh.error().message}, {"hint", fresh.error().hint}});
+      return;
+    }
+    log::set_level(fresh->log_level);
+    node_->reload(*fresh);
+    log::info("settings reloaded");
+  }
   void on_deadline() {
     log::error("not everything could be written in time; it will be verified again at the next start");
     loop_.stop();
   }
 
   io::Loop& loop_;
+  std::function<Result<Options>()> reread_;
   io::Lifecycle lifecycle_;
   io::Timer deadline_;
   std::optional<Node> node_;
 };
 
-Status run(Options options) {
+Status run(Options options, std::function<Result<Options>()> reread) {
   // Every served file holds a descriptor.
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -104,7 +118,7 @@ Status run(Options options) {
   auto state = db->load();
   if (!state) return fail(state.error());
   io::Loop loop;
-  Daemon daemon(loop);
+  Daemon daemon(loop, std::move(reread));
   return daemon.run(std::move(options), std::move(*identity), std::move(*db), std::move(*state));
 }
 
@@ -119,6 +133,12 @@ int main(int argc, char** argv) {
   log::start("p2pd", loaded->options.log_level);
   // Protobuf would print a line for every badly encoded text that a stranger sends.
   google::protobuf::SetLogHandler(nullptr);
-  if (auto status = peer::run(std::move(loaded->options)); !status) return peer::refuse(status.error());
+  const auto reread = [argc, argv]() -> Result<peer::Options> {
+    auto again = peer::load_options(argc, argv);
+    if (!again) return fail(again.error());
+    return std::move(again->options);
+  };
+  if (auto status = peer::run(std::move(loaded->options), reread); !status)
+    return peer::refuse(status.error());
   return 0;
 }

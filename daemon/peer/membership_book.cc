@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/peer/membership_book.h"
 
+#include <algorithm>
+
 #include "daemon/base/limits.h"
 
 namespace p2p::peer {
@@ -8,6 +10,7 @@ namespace p2p::peer {
 void MembershipBook::clear() {
   keys_.reset();
   groups_.clear();
+  revocations_.clear();
 }
 
 void MembershipBook::load(const std::vector<storage::MembershipRow>& rows) {
@@ -58,6 +61,34 @@ Result<bool> MembershipBook::update_roster(const GroupId& group, ByteSpan roster
   return changed;
 }
 
+void MembershipBook::load(const std::vector<storage::RevocationRow>& rows) {
+  for (const auto& row : rows) (void)add_revocation(row.statement);
+}
+
+Result<std::optional<storage::RevocationRow>> MembershipBook::add_revocation(ByteSpan revocation) {
+  if (!keys_) return fail(Code::Internal, "no key set to check a revocation with");
+  auto opened = trust::Revocation::open(revocation, *keys_);
+  if (!opened) return fail(opened.error());
+  const auto held = revocations_.find(opened->device);
+  if (held != revocations_.end() && held->second.at >= opened->at) return std::nullopt;
+  storage::RevocationRow row{opened->device, opened->until.seconds, to_bytes(revocation)};
+  revocations_.insert_or_assign(opened->device, std::move(*opened));
+  if (revocations_.size() > limits::kRevocations)
+    revocations_.erase(
+        std::min_element(revocations_.begin(), revocations_.end(),
+                         [](const auto& a, const auto& b) { return a.second.until < b.second.until; }));
+  return row;
+}
+
+void MembershipBook::forget_revocations(WallTime now) {
+  std::erase_if(revocations_, [now](const auto& entry) { return entry.second.until < now; });
+}
+
+bool MembershipBook::is_void(const trust::Grant& grant) const {
+  const auto held = revocations_.find(grant.device);
+  return held != revocations_.end() && held->second.voids(grant);
+}
+
 const MembershipBook::Membership* MembershipBook::find(const GroupId& group) const {
   const auto at = groups_.find(group);
   return at != groups_.end() ? &at->second : nullptr;
@@ -80,6 +111,11 @@ bool MembershipBook::is_member(const GroupId& group, const UserId& user) const {
   return membership != nullptr && (!membership->roster || membership->roster->contains(user));
 }
 
+bool MembershipBook::is_in(const GroupId& group) const {
+  const auto* membership = find(group);
+  return membership != nullptr && trust::is_member(membership->role);
+}
+
 Result<trust::Grant> MembershipBook::check_grant(ByteSpan grant, const GroupId& group, const DeviceId& device,
                                                  WallTime now) const {
   const auto* membership = find(group);
@@ -95,6 +131,7 @@ Result<trust::Grant> MembershipBook::check_grant(ByteSpan grant, const GroupId& 
   if (membership->roster && !membership->roster->contains(opened->user) &&
       opened->epoch <= membership->roster->epoch)
     return fail(Code::NotMember, "its user is not on the roster");
+  if (is_void(*opened)) return fail(Code::NotAllowed, "the grant was revoked");
   return opened;
 }
 

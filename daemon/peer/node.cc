@@ -47,6 +47,7 @@ Node::Node(io::Loop& loop, Options options, trust::KeyPair identity, storage::St
       fetcher_({store_, disk_, tracker_, transfers_, clock_, options_}),
       control_(loop, *this),
       wait_timer_(loop, bind<&Node::poll_waits>(this)),
+      removal_timer_(loop, bind<&Node::poll_removals>(this)),
       grant_timer_(loop, bind<&Node::renew_grants>(this)) {
   transfers_.set_limits(options_.upload.value_or(state.upload_limit),
                         options_.download.value_or(state.download_limit));
@@ -82,11 +83,27 @@ std::string Node::status_line() const {
   return fmt::format("{}; {} shares, {} downloads", who, shares, downloads);
 }
 
+void Node::reload(const Options& fresh) {
+  // What was set by command meanwhile stays, unless the configuration itself says something new.
+  const auto upload =
+      fresh.upload != options_.upload && fresh.upload ? *fresh.upload : transfers_.upload_limit();
+  const auto download =
+      fresh.download != options_.download && fresh.download ? *fresh.download : transfers_.download_limit();
+  options_.upload = fresh.upload;
+  options_.download = fresh.download;
+  options_.max_active_downloads = fresh.max_active_downloads;
+  options_.file_check_interval = fresh.file_check_interval;
+  transfers_.set_limits(upload, download);
+  transfers_.on_settings_changed();
+}
+
 void Node::stop(std::function<void()> done) {
   for (const auto& wait : waits_)
     wait.call->refuse(
         Error{Code::Unfinished, "p2pd is stopping", "the work goes on when p2pd is started again"});
   waits_.clear();
+  removals_.clear();
+  removal_timer_.cancel();
   wait_timer_.cancel();
   grant_timer_.cancel();
   probe_.reset();
@@ -107,6 +124,7 @@ void Node::adopt(storage::State state) {
     if (auto keys = trust::KeySet::open(account_->key_set, target->tracker))
       memberships_.set_key_set(std::move(*keys));
   memberships_.load(state.memberships);
+  memberships_.load(state.revocations);
   publisher_.set_user(account_->user_id);
   transfers_.load(account_->id, std::move(state.transfers));
   publisher_.resume();
@@ -126,6 +144,7 @@ void Node::leave_account(std::function<void(const Status&)> done) {
 
 void Node::on_tracker_hello(const TrackerSession::Hello& hello) {
   clock_.set(hello.now, io::boot_now());
+  memberships_.forget_revocations(hello.now);
   memberships_.set_key_set(hello.keys);
   pending_key_set_ = hello.key_set_bytes;
   if (!is_logged_in()) return;
@@ -133,6 +152,7 @@ void Node::on_tracker_hello(const TrackerSession::Hello& hello) {
   store_.run(
       scope_,
       [id = account_->id, keys = hello.key_set_bytes, now = hello.now](storage::StateDb& db) {
+        if (auto status = db.forget_revocations(id, now.seconds); !status) return status;
         return db.put_tracker_facts(id, keys, now.seconds);
       },
       [](const Status&) {});
@@ -153,6 +173,7 @@ void Node::on_tracker_attached(const pb::tracker::Attached& attached) {
   log::info("tracker attached", {{"account", attached.known() ? attached.account().user() : "-"}});
   if (attached.known() && is_logged_in() && attached.account().user_id() == account_->user_id.raw()) {
     take_memberships(attached.memberships());
+    for (const auto& revocation : attached.revocations()) take_revocation(as_bytes(revocation));
     transfers_.on_attached();
     publisher_.resume();
   } else if (is_logged_in()) {
@@ -164,78 +185,8 @@ void Node::on_tracker_attached(const pb::tracker::Attached& attached) {
   on_changed();
 }
 
-void Node::on_tracker_lost(const Error&) { on_changed(); }
-
-void Node::take_memberships(const pb::tracker::Memberships& memberships) {
-  for (const auto& row : memberships.rows()) take_membership(row);
-  renew_grants();
-}
-
-void Node::take_membership(const pb::tracker::Membership& message) {
-  const auto group = GroupId::from(message.group_id());
-  const auto name = group_name(message.group());
-  if (!group || !is_logged_in()) return;
-  const auto role = static_cast<trust::Role>(message.role());
-  if (role == trust::Role::None) {
-    memberships_.remove(*group);
-    transfers_.on_membership_lost(*group);
-    store_.run(
-        scope_, [id = account_->id, g = *group](storage::StateDb& db) { return db.remove_membership(id, g); },
-        [](const Status&) {});
-    return;
-  }
-  if (!name) return;
-  if (auto status =
-          memberships_.update(*group, *name, role, as_bytes(message.grant()), as_bytes(message.roster()));
-      !status) {
-    log::error("a membership statement is refused", {{"group", *name}, {"cause", status.error().message}});
-    return;
-  }
-  transfers_.on_roster_changed(*group);
-  if (!trust::is_member(role)) return;
-  store_.run(
-      scope_,
-      [id = account_->id, row = memberships_.row_of(*group)](storage::StateDb& db) {
-        return db.put_membership(id, row);
-      },
-      [](const Status& status) {
-        if (!status) log::error("cannot store a membership", {{"cause", status.error().message}});
-      });
-}
-
-void Node::take_roster(const GroupId& group, ByteSpan roster) {
-  const auto changed = memberships_.update_roster(group, roster);
-  if (!changed) {
-    log::error("a roster is refused", {{"group", group.hex()}, {"cause", changed.error().message}});
-    return;
-  }
-  if (!*changed || !is_logged_in()) return;
-  transfers_.on_roster_changed(group);
-  store_.run(
-      scope_,
-      [id = account_->id, row = memberships_.row_of(group)](storage::StateDb& db) {
-        return db.put_membership(id, row);
-      },
-      [](const Status&) {});
-}
-
-void Node::on_tracker_event(const pb::tracker::Event& event) {
-  if (event.has_membership()) {
-    take_membership(event.membership());
-  } else if (event.has_roster()) {
-    if (const auto group = GroupId::from(event.roster().group_id()))
-      take_roster(*group, as_bytes(event.roster().roster()));
-  } else if (event.has_peers()) {
-    transfers_.on_peers(event.peers());
-  } else if (event.has_join_requested()) {
-    log::info("join requested",
-              {{"group", event.join_requested().group()}, {"user", event.join_requested().user()}});
-  } else if (event.has_reachability()) {
-    const auto& result = event.reachability();
-    unreachable_ =
-        result.reachable() ? "" : printable(fmt::format("{}: {}", result.address(), result.cause()), 300);
-    if (!unreachable_.empty()) log::warn("others cannot connect to this device", {{"cause", unreachable_}});
-  }
+void Node::on_tracker_lost(const Error&) {
+  reachable_.reset();
   on_changed();
 }
 

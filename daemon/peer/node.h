@@ -19,6 +19,10 @@ namespace p2p::peer {
 
 class TrackerProbe;
 
+void fill_challenge(pb::control::PasswordChallenge& challenge, const trust::TrackerAddress& tracker,
+                    const pb::tracker::PasswordParametersAnswer& parameters);
+void fill_group(pb::control::Group& view, const pb::tracker::GroupRow& row);
+
 class Node final : private TrackerClient::Listener, private ControlServer::Listener {
  public:
   // `state` was loaded from `db`.
@@ -27,6 +31,8 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
 
   // Opens the port and the control socket and takes up the work where it was left.
   Result<io::SocketAddress> start();
+  // Takes over those settings that may change while the daemon runs: limits, queue, checks of files.
+  void reload(const Options& fresh);
   // `done` when everything is closed and on disk.
   void stop(std::function<void()> done);
   std::string status_line() const;  // for the service manager
@@ -40,15 +46,21 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
     std::function<bool(Call&)> poll;
   };
 
+  // A removal that is answered when every online member's daemon has closed the links.
+  struct Removing {
+    CallPointer call;
+    GroupId group;
+    std::uint64_t epoch = 0;
+    TimePoint deadline;
+    bool asking = false;
+    pb::control::Removal removal;
+  };
+
   // node.cc
   void on_tracker_hello(const TrackerSession::Hello& hello) override;
   pb::tracker::Attach make_tracker_attach() override;
   void on_tracker_attached(const pb::tracker::Attached& attached) override;
-  void on_tracker_event(const pb::tracker::Event& event) override;
   void on_tracker_lost(const Error& reason) override;
-  void take_memberships(const pb::tracker::Memberships& memberships);
-  void take_membership(const pb::tracker::Membership& membership);
-  void take_roster(const GroupId& group, ByteSpan roster);
   void adopt(storage::State state);
   // Sharing ends in this turn; `done` when the database says so too.
   void leave_account(std::function<void(const Status&)> done);
@@ -58,9 +70,20 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   void renew_grants();
   bool is_logged_in() const { return account_ && account_->logged_in; }
 
+  // node_events.cc
+  void on_tracker_event(const pb::tracker::Event& event) override;
+  void take_memberships(const pb::tracker::Memberships& memberships);
+  void take_membership(const pb::tracker::Membership& membership);
+  void lose_membership(const GroupId& group, const std::string& decided_by);
+  void take_roster(const GroupId& group, ByteSpan roster);
+  void tell_roster_applied(const GroupId& group);
+  void take_revocation(ByteSpan revocation);
+  void take_withdrawal(const pb::tracker::FileWithdrawn& withdrawn);
+
   // calls_account.cc
   void on_call(CallPointer call) override;
   void dispatch(const CallPointer& call);
+  void dispatch_logged_in(const CallPointer& call);
   void call_account_parameters(const CallPointer& call);
   void call_account_enter(const CallPointer& call);
   void enter_account(const CallPointer& call, const pb::tracker::Account& account);
@@ -72,6 +95,28 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   // Sends to the tracker; errors are answered here, success is the continuation's.
   void ask(const CallPointer& call, pb::tracker::Request request, TrackerClient::Kind kind, Reply then);
   bool check_logged_in(const CallPointer& call);
+
+  // calls_session.cc
+  void call_password_parameters(const CallPointer& call);
+  void call_password(const CallPointer& call);
+  using Sessions = std::vector<pb::tracker::SessionRow>;
+  void list_sessions(const CallPointer& call, std::shared_ptr<Sessions> rows, const std::string& cursor,
+                     std::function<void(const Sessions&)> then);
+  void call_sessions(const CallPointer& call);
+  void call_revoke(const CallPointer& call);
+
+  // calls_doctor.cc
+  void call_doctor(const CallPointer& call);
+  void check_tracker(pb::control::Doctor& doctor) const;
+  void check_reach(pb::control::Doctor& doctor) const;
+  void check_shares(pb::control::Doctor& doctor) const;
+
+  // calls_members.cc
+  void call_group_set_role(const CallPointer& call);
+  void call_group_transfer(const CallPointer& call);
+  void call_group_remove(const CallPointer& call);
+  void poll_removals();
+  void ask_progress(const std::shared_ptr<Removing>& removing);
 
   // calls_group.cc
   void call_group_create(const CallPointer& call);
@@ -95,13 +140,19 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   void call_file_list(const CallPointer& call, std::shared_ptr<pb::control::Response> rows,
                       const std::string& cursor);
   void call_file_show(const CallPointer& call);
+  void call_file_unshare(const CallPointer& call);
+  void call_file_withdraw(const CallPointer& call);
+  void fill_own(pb::control::File& view, const ShareKey& share) const;
+  Transfer* own_share(const std::string& group, const std::string& name) const;
+  void add_wait(const CallPointer& call, std::function<bool(Call&)> poll);
+
+  // calls_download.cc
   void call_download_start(const CallPointer& call);
   void call_download_list(const CallPointer& call);
   void call_download_show(const CallPointer& call);
   void call_download_wait(const CallPointer& call);
-  void fill_own(pb::control::File& view, const ShareKey& share) const;
-  Transfer* own_share(const std::string& group, const std::string& name) const;
-  void add_wait(const CallPointer& call, std::function<bool(Call&)> poll);
+  void call_download_change(const CallPointer& call);
+  void end_download(const CallPointer& call, Transfer& transfer);
 
   io::Loop& loop_;
   Options options_;
@@ -123,10 +174,14 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   ControlServer control_;
   std::unique_ptr<TrackerProbe> probe_;
   std::list<Wait> waits_;
+  std::list<std::shared_ptr<Removing>> removals_;
   Bytes pending_key_set_;  // of the tracker being talked to
   bool renewing_ = false;
   std::string unreachable_;  // why the tracker lists no address of ours; empty: it does, or is not known
+  std::optional<bool> reachable_;  // what the tracker's dial-back found
+  std::string reachable_address_;
   io::Timer wait_timer_;
+  io::Timer removal_timer_;
   io::Timer grant_timer_;
   io::WorkScope scope_;
 };

@@ -7,8 +7,8 @@
 namespace p2p::peer {
 namespace {
 
-constexpr auto kCheckpointMin = std::chrono::milliseconds(100);
-constexpr auto kCheckpointMax = std::chrono::minutes(5);
+constexpr auto kIntervalMin = std::chrono::milliseconds(100);
+constexpr auto kIntervalMax = std::chrono::minutes(5);
 constexpr std::size_t kActiveDownloadsMax = 100;
 
 std::string environment(const char* name) {
@@ -48,8 +48,8 @@ Status take_listen(io::SocketAddress& target, const std::string& value) {
 Status take_interval(Duration& target, const std::string& value) {
   auto interval = parse_duration(value);
   if (!interval) return fail(interval.error());
-  if (*interval < kCheckpointMin || *interval > kCheckpointMax)
-    return fail(Code::InvalidArgument, "a checkpoint interval lies between 100ms and 5m");
+  if (*interval < kIntervalMin || *interval > kIntervalMax)
+    return fail(Code::InvalidArgument, "an interval lies between 100ms and 5m");
   target = *interval;
   return {};
 }
@@ -89,6 +89,8 @@ config::Program describe(Options& options) {
        }},
       {"checkpoint_interval", "DURATION", "how much progress a power cut may cost (default 5s)", false,
        [&](const auto& v) { return take_interval(options.checkpoint_interval, v); }},
+      {"file_check_interval", "DURATION", "how often shared files are looked at for changes (default 30s)",
+       false, [&](const auto& v) { return take_interval(options.file_check_interval, v); }},
       {"max_active_downloads", "N", "downloads that fetch at the same time; others queue (default 5)", false,
        [&](const auto& v) { return take_count(options.max_active_downloads, v); }},
       {"upload", "RATE", "limit for everything sent, such as 20MiB; 0 for none", false,

@@ -22,6 +22,7 @@ struct Options {
   log::Level log_level = log::Level::Info;
   Duration checkpoint_interval = 5s;
   std::size_t max_active_downloads = 5;
+  Duration file_check_interval = 30s;
   std::optional<std::uint64_t> upload;  // bytes a second, 0: unlimited; absent: as last set
   std::optional<std::uint64_t> download;
 };

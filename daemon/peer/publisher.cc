@@ -45,6 +45,13 @@ void Publisher::clear() {
   publishing_.clear();
 }
 
+void Publisher::drop(const DownloadId& id) {
+  hashing_.erase(id);
+  publishing_.erase(id);
+  retries_.erase(id);
+  retry_timer_.set(kNext);
+}
+
 void Publisher::resume() {
   for (const auto& [id, transfer] : around_.transfers.all()) {
     if (transfer->row().kind != storage::TransferKind::Share) continue;
@@ -161,12 +168,17 @@ void Publisher::on_hashed(const std::shared_ptr<Hashing>& hashing) {
   row.identity = hashing->identity;
   row.state = TransferState::Publishing;
   row.file_sha1 = storage::FileSha1::Ok;
-  if (const auto* same = around_.transfers.find(ShareKey{row.group, row.info_hash});
-      same != nullptr && same->row().id != row.id) {
+  auto* same = around_.transfers.find(ShareKey{row.group, row.info_hash});
+  if (same != nullptr && same->is_waiting_for_file()) {
+    // The same content from another place: this file takes over from the one that is not there.
+    const Error why{Code::Cancelled, "shared from " + row.path, {}};
+    if (same->row().kind == storage::TransferKind::Share) around_.transfers.remove(same->row().id, nullptr);
+    else same->hold(storage::Hold::Unshared, why, nullptr);
+  } else if (same != nullptr && same->row().id != row.id) {
     // The same content under the same name is in this group already, from this device.
     log::info("already shared", {{"name", row.name}, {"group", row.group_name}});
     end_hashing(row.id);
-    around_.transfers.remove(row.id);
+    around_.transfers.remove(row.id, nullptr);
     return;
   }
   trust::CatalogueEntry entry;
@@ -222,7 +234,9 @@ void Publisher::fail_share(const DownloadId& id, const Error& error) {
 
 void Publisher::publish(const DownloadId& id) {
   auto* transfer = around_.transfers.find(id);
-  if (transfer == nullptr || transfer->metainfo() == nullptr || publishing_.contains(id)) return;
+  if (transfer == nullptr || transfer->metainfo() == nullptr || transfer->is_barred() ||
+      publishing_.contains(id))
+    return;
   // The tracker takes so many uploads of one session; the next begins when one has ended.
   if (publishing_.size() >= limits::kUploadsPerSession) return;
   publishing_.insert(id);
@@ -283,7 +297,7 @@ void Publisher::on_listed(const DownloadId& id, const Result<pb::tracker::Respon
                         {"group", transfer->row().group_name},
                         {"bytes", transfer->row().size}});
   transfer->set_state(TransferState::Complete, "");
-  transfer->open();
+  transfer->start();
 }
 
 }  // namespace p2p::peer

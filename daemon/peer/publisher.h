@@ -41,7 +41,8 @@ class Publisher {
   void resume();
   // A new row in state Hashing, already durable.
   void begin(const DownloadId& id);
-  void clear();  // logged out
+  void drop(const DownloadId& id);  // this share is given up
+  void clear();                     // logged out
 
  private:
   struct Hashing;

@@ -47,7 +47,8 @@ void TrackerClient::set_target(std::optional<trust::TrackerAddress> target) {
   waiting_.clear();
   deadline_timer_.cancel();
   for (auto& [id, waiting] : abandoned)
-    loop_.defer([reply = std::move(waiting.reply)] { reply(fail(Code::Cancelled, "logged out")); });
+    if (!waiting.once)
+      loop_.defer([reply = std::move(waiting.reply)] { reply(fail(Code::Cancelled, "logged out")); });
   retry_ = Duration{};
   if (target_) connect();
 }
@@ -80,13 +81,17 @@ void TrackerClient::request(pb::tracker::Request request, Kind kind, Duration ti
   if (kind == Kind::Mutating) request.set_idempotency_key(trust::random_id<IdempotencyKey>().raw());
   const auto id = next_id_++;
   auto& waiting = waiting_[id];
-  waiting = {std::move(request), loop_.now() + timeout, std::move(reply), is_attached()};
+  waiting = {std::move(request), loop_.now() + timeout, std::move(reply), is_attached(), false};
   if (waiting.sent) session_->send(id, waiting.request);
   arm_deadline();
 }
 
-void TrackerClient::tell(pb::tracker::Request request) {
-  if (is_attached()) session_->send(next_id_++, request);
+void TrackerClient::tell(pb::tracker::Request request, Reply reply) {
+  if (!is_attached()) return;
+  const auto id = next_id_++;
+  session_->send(id, request);
+  if (reply == nullptr || waiting_.size() >= kWaitingMax) return;
+  waiting_[id] = {{}, TimePoint::max(), std::move(reply), true, true};
 }
 
 void TrackerClient::finish(std::uint64_t id, Result<pb::tracker::Response> result) {
@@ -160,6 +165,7 @@ void TrackerClient::on_session_ended(const Error& reason) {
   const bool was_attached = heartbeat_timer_.is_set();
   last_error_ = reason;
   drop_session();
+  std::erase_if(waiting_, [](const auto& entry) { return entry.second.once; });
   for (auto& [id, waiting] : waiting_) waiting.sent = false;
   if (was_attached) {
     log::warn("tracker session ended", {{"cause", reason.message}});

@@ -52,8 +52,9 @@ class TrackerClient final : private TrackerSession::Listener {
   // idempotency key is added where `mutating` says so.
   enum class Kind : std::uint8_t { Query, Mutating };
   void request(pb::tracker::Request request, Kind kind, Duration timeout, Reply reply);
-  // Fire and forget, only while attached: soft state that is repeated at attach.
-  void tell(pb::tracker::Request request);
+  // Sent only while attached, and never again: soft state that is repeated at attach. `reply` comes with
+  // the answer, and not at all when the session ends before it.
+  void tell(pb::tracker::Request request, Reply reply = nullptr);
 
  private:
   struct Waiting {
@@ -61,6 +62,7 @@ class TrackerClient final : private TrackerSession::Listener {
     TimePoint deadline;
     Reply reply;
     bool sent = false;
+    bool once = false;  // of tell()
   };
 
   void connect();

@@ -22,6 +22,14 @@ class TrackerClock {
   }
   bool is_known() const { return known_; }
 
+  // How far this machine's clock is ahead of the tracker's; nothing before a tracker has spoken.
+  std::optional<std::chrono::seconds> ahead(TimePoint boot_now, WallTime machine_now) const {
+    if (!known_) return std::nullopt;
+    const auto tracker_now =
+        tracker_at_ + std::chrono::duration_cast<std::chrono::seconds>(boot_now - boot_at_);
+    return std::chrono::seconds(machine_now.seconds - tracker_now.seconds);
+  }
+
   WallTime now(TimePoint boot_now, WallTime machine_now) const {
     const auto estimate =
         known_ ? tracker_at_ + std::chrono::duration_cast<std::chrono::seconds>(boot_now - boot_at_)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Phases, links and the swarm's actions. Files are in transfer_storage.cc, serving in transfer_upload.cc,
-// what people see in transfer_view.cc.
+// Phases, links and the swarm's actions. Files are in transfer_storage.cc and transfer_finish.cc, pausing
+// and the like in transfer_rest.cc, serving in transfer_upload.cc, what people see in transfer_view.cc.
 #include "daemon/peer/transfer.h"
 
 #include <algorithm>
@@ -44,12 +44,38 @@ void Transfer::enter(Phase phase, std::string cause) {
   owner_.on_transfer_changed(*this);
 }
 
-void Transfer::fail_with(const Error& error) {
-  log::warn("transfer failed", {{"name", row_.name}, {"group", row_.group_name}, {"cause", error.message}});
-  error_code_ = code_name(error.code);
+// Silent from here on, in every direction.
+void Transfer::halt() {
+  ++attempt_;
+  scope_.emplace();
+  timer_.cancel();
+  space_timer_.cancel();
+  checkpoint_timer_.cancel();
   close_links();
+  if (swarm_ != nullptr) {
+    row_.sources = all_sources();
+    for (const auto& source : row_.sources) earlier_sources_[source.device] = source;
+    if (!is_complete()) {
+      unsynced_have_ = swarm_->have().to_wire();
+      row_.seconds += seconds_of(services_.loop.now() - started_);
+    }
+  }
   swarm_.reset();
   buffers_.clear();
+  to_verify_.clear();
+  verifying_ = 0;
+  verify_all_ = false;
+  verify_failed_ = false;
+  writes_in_flight_ = 0;
+  dirty_bytes_ = 0;
+  dirty_ = false;
+  checkpointing_ = false;
+}
+
+void Transfer::fail_with(const Error& error) {
+  log::warn("transfer failed", {{"name", row_.name}, {"group", row_.group_name}, {"cause", error.message}});
+  halt();
+  row_.code = code_name(error.code);
   row_.state = TransferState::Failed;
   enter(Phase::Failed, error.message);
   put_row();

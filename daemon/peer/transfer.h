@@ -7,7 +7,14 @@
 //   Active      the swarm runs: serves what it has, fetches what it lacks
 //   NoSpace     Active, but fetching waits for disk space; tried again every kSpaceRetry
 //   Finishing   all pieces are stored: sync, final name, durable row
-//   Failed      see cause(); nothing is served
+//   Resting     neither serves nor fetches, and may again: paused, held (its file changed or is gone, it
+//               was unshared or withdrawn), or barred (its user is not in the group)
+//   Failed      see cause(); nothing is served; an unfinished download may be resumed
+//
+// Whatever ends the Active phase goes through halt(): links close in the same turn, jobs under way are
+// forgotten, and what was stored is kept for the next open(). A job that was forgotten may still write a
+// verified piece into the part file; that is why discard() waits for an open() under way only: a write
+// to a removed file harms nobody.
 //
 // How a block gets from a link to the disk: on_link_message → swarm says Keep → copied into the piece's
 // buffer → PieceFilled → hash pool: SHA-1 and SHA-256 root → disk pool: one write → the swarm announces
@@ -22,6 +29,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -71,7 +79,8 @@ class TransferOwner {
 
 class Transfer {
  public:
-  enum class Phase : std::uint8_t { Hashing, Opening, Active, NoSpace, Finishing, Failed };
+  enum class Phase : std::uint8_t { Hashing, Opening, Active, NoSpace, Finishing, Resting, Failed };
+  using Done = std::function<void(const Status&)>;
 
   static constexpr std::size_t kCheckpointBytes = 64 * limits::kMiB;
   static constexpr Duration kSpaceRetry = 2s;
@@ -86,21 +95,45 @@ class Transfer {
   const storage::TransferRow& row() const { return row_; }
   ShareKey key() const { return {row_.group, row_.info_hash}; }
   Phase phase() const { return phase_; }
-  const std::string& cause() const { return row_.cause; }
+  const std::string& cause() const { return barred_.empty() ? row_.cause : barred_; }
   bool is_complete() const { return row_.state == storage::TransferState::Complete; }
   bool is_serving() const { return swarm_ != nullptr; }
+  bool is_barred() const { return !barred_.empty(); }
+  // Its file is not there now as it was shared; served again when it is.
+  bool is_waiting_for_file() const {
+    return row_.hold == storage::Hold::Changed || row_.hold == storage::Hold::Missing;
+  }
+  bool is_discarded() const { return discard_done_ != nullptr; }
+  // Does this row speak for its share? Not one that failed, was unshared or withdrawn.
+  bool takes_part() const {
+    return phase_ != Phase::Failed && (row_.hold == storage::Hold::None || is_waiting_for_file());
+  }
   const std::shared_ptr<const meta::Metainfo>& metainfo() const { return metainfo_; }
   swarm::PeerBook& book() { return book_; }
   Greeting greeting(Bytes grant) const;
 
-  // Opens the file; Active follows by itself.
-  void open();
+  // Opens the file where the row says that it is served or fetched; Active follows by itself.
+  void start();
   // Publisher: hashing is done; the row is to become `row`.
   void set_published(storage::TransferRow row, std::shared_ptr<const meta::Metainfo> metainfo);
   void set_hashing_progress(std::uint64_t bytes) { hashed_bytes_ = bytes; }
   std::uint64_t hashed_bytes() const { return hashed_bytes_; }
   void set_state(storage::TransferState state, std::string cause);  // and store it
   void fail_with(const Error& error);                               // Failed, and stored
+
+  // What it fetches or serves ends in this turn; `done` when the row says so.
+  void pause(Done done);
+  void hold(storage::Hold why, const Error& cause, Done done);
+  // Goes on after a pause or a failure, or looks for its file again; needs metainfo() to move.
+  void resume(Done done);
+  // Not empty: its user is not in the group, and why. Empty: is again.
+  void set_barred(std::string cause);
+  // What is at the path of a complete file now.
+  void look(const Result<storage::FileIdentity>& found);
+  // Silent, and its row is written no more: it is being removed.
+  void end();
+  // Ends all, for good; `done` when its part file is gone from the disk.
+  void discard(Done done);
   // Only some downloads fetch at a time; the others are queued.
   void set_queued(bool queued);
   void set_open_pieces_max(std::uint32_t count);
@@ -124,7 +157,7 @@ class Transfer {
   double upload_rate() const;
   double download_rate() const;
   std::uint32_t peers_served() const;
-  const std::string& error_code() const { return error_code_; }
+  const std::string& error_code() const { return row_.code; }
 
  private:
   struct LinkState {
@@ -142,13 +175,20 @@ class Transfer {
 
   // transfer.cc
   void enter(Phase phase, std::string cause);
+  void halt();
   void drain_actions();
   void act(const swarm::Action& action);
   void arm_timer();
   void on_timer();
   void on_piece(swarm::SessionId session, const wire::Piece& piece);
+  // transfer_rest.cc
+  void store_rest(Done done);
+  void remove_part_file();
+  swarm::Bitfield stored_pieces() const;
   // transfer_storage.cc
+  void open();
   void on_opened(OpenResult result);
+  void on_open_failed(const Error& error);
   void verify_next();
   void on_verified(PieceIndex piece, bool good);
   void activate();
@@ -160,12 +200,13 @@ class Transfer {
   void on_checkpoint_timer();
   void checkpoint(std::function<void()> done);
   void stop_if_idle();
+  void put_row(Done done = nullptr);
+  // transfer_finish.cc
   void finish();
   void on_finished(Result<storage::FileIdentity> identity);
   void hash_whole_file();
   void on_whole_file_hashed(const Status& status, const Sha1& sha1);
   void on_file_changed(const Status& read);
-  void put_row();
   // transfer_view.cc
   pb::control::DownloadState shown_state(std::string& cause) const;
   std::vector<storage::SourceBytes> all_sources() const;
@@ -179,7 +220,6 @@ class Transfer {
   storage::TransferRow row_;
   std::shared_ptr<const meta::Metainfo> metainfo_;
   Phase phase_;
-  std::string error_code_;
   std::shared_ptr<storage::PayloadFile> file_;
   std::unique_ptr<swarm::Swarm> swarm_;
   swarm::PeerBook book_;
@@ -188,11 +228,13 @@ class Transfer {
   std::map<PeerLink*, swarm::SessionId> sessions_by_link_;
   std::map<DeviceId, storage::SourceBytes> earlier_sources_;  // of earlier runs
   bool queued_ = false;
+  std::string barred_;
   std::uint32_t open_pieces_max_ = 8;
   std::uint64_t hashed_bytes_ = 0;
 
   std::map<PieceIndex, std::shared_ptr<Buffer>> buffers_;
-  swarm::Bitfield verified_;  // while opening
+  std::optional<Bytes> unsynced_have_;  // stored when it was halted; open() syncs before it is believed
+  swarm::Bitfield verified_;            // while opening
   std::vector<PieceIndex> to_verify_;
   std::size_t verifying_ = 0;
   bool verify_all_ = false;
@@ -203,13 +245,19 @@ class Transfer {
   bool dirty_ = false;
   bool checkpointing_ = false;
   TimePoint started_{};
-  int reopened_ = 0;  // in a row, without the file having changed
+  int reopened_ = 0;              // in a row, without the file having changed
+  std::uint32_t attempt_ = 0;     // of open(); a halt makes it stale
+  std::size_t opening_ = 0;       // open() jobs under way, stale ones too
+  storage::FileIdentity judged_;  // the last one found not to be what was shared
   std::function<void()> stop_done_;
+  Done discard_done_;
+  bool ended_ = false;
 
   io::Timer timer_;
   io::Timer checkpoint_timer_;
   io::Timer space_timer_;
-  io::WorkScope scope_;
+  std::optional<io::WorkScope> scope_{std::in_place};  // ends with each halt
+  io::WorkScope lasting_;                              // of what must be heard nevertheless
 };
 
 }  // namespace p2p::peer

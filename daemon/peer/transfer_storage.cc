@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening and verifying the file, checking and writing pieces, checkpoints, the final name.
+// Opening and verifying the file, checking and writing pieces, space, checkpoints.
 #include <algorithm>
 #include <fmt/format.h>
 #include <utility>
@@ -11,13 +11,12 @@
 
 namespace p2p::peer {
 
+using storage::Hold;
 using storage::TransferState;
 
 namespace {
 
 constexpr std::size_t kVerifyAtOnce = 4;
-constexpr int kReopensMax = 3;
-constexpr std::size_t kSha1StepBytes = 4 * limits::kMiB;
 
 using FilePointer = std::shared_ptr<storage::PayloadFile>;
 
@@ -89,6 +88,8 @@ Result<Opened> open_file(const storage::TransferRow& row, const meta::Metainfo& 
     opened.cut = identity->size != 0 && identity->size != geometry.size();
     opened.with_data = opened.file->pieces_with_data(geometry);
     if (auto status = opened.file->resize(geometry.size()); !status) return fail(status.error());
+    // What is verified now goes into the row: on disk before it.
+    if (auto status = opened.file->sync(); !status) return fail(status.error());
   }
   return opened;
 }
@@ -96,12 +97,17 @@ Result<Opened> open_file(const storage::TransferRow& row, const meta::Metainfo& 
 }  // namespace
 
 void Transfer::open() {
-  CHECK(metainfo_ != nullptr);
+  CHECK(metainfo_ != nullptr && swarm_ == nullptr);
+  const auto attempt = ++attempt_;
+  ++opening_;
   enter(Phase::Opening, "");
-  scope_.run(
+  lasting_.run(
       services_.disk,
       [row = row_, metainfo = metainfo_]() -> Result<Opened> { return open_file(row, *metainfo); },
-      [this](Result<Opened> opened) {
+      [this, attempt](Result<Opened> opened) {
+        --opening_;
+        if (discard_done_ != nullptr) remove_part_file();
+        if (attempt != attempt_) return;
         OpenResult result;
         if (opened) {
           result.file = opened->file;
@@ -125,15 +131,15 @@ void Transfer::on_opened(OpenResult result) {
     return;
   }
   if (!result.file) {
-    fail_with(result.file.error());
+    on_open_failed(result.file.error());
     return;
   }
   file_ = *result.file;
   opened_identity_ = result.identity;
   const auto pieces = metainfo_->geometry().pieces();
   verify_all_ = false;
-  if (row_.state == TransferState::Downloading || row_.state == TransferState::Paused) {
-    verified_ = swarm::Bitfield::from_wire(pieces, row_.have).value_or(swarm::Bitfield(pieces));
+  if (row_.state == TransferState::Downloading) {
+    verified_ = stored_pieces();
     // Data that is not there any more was never synced, or somebody cut the file: believe the file.
     if (result.cut) {
       verified_ = swarm::Bitfield(pieces);
@@ -153,7 +159,9 @@ void Transfer::on_opened(OpenResult result) {
   } else if (result.identity == row_.identity) {
     verified_ = swarm::Bitfield(pieces, true);
   } else if (result.identity.size != row_.size) {
-    fail_with(Error{Code::Integrity, file_->path() + " has changed: its size is another one", {}});
+    judged_ = result.identity;
+    hold(Hold::Changed, Error{Code::Integrity, file_->path() + " has changed: its size is another one", {}},
+         nullptr);
     return;
   } else {
     verify_all_ = true;
@@ -166,6 +174,11 @@ void Transfer::on_opened(OpenResult result) {
   verify_next();
 }
 
+void Transfer::on_open_failed(const Error& error) {
+  if (!is_complete()) fail_with(error);
+  else hold(Hold::Missing, error, nullptr);
+}
+
 void Transfer::verify_next() {
   if (to_verify_.empty() && verifying_ == 0) {
     activate();
@@ -175,7 +188,7 @@ void Transfer::verify_next() {
     const auto piece = to_verify_.back();
     to_verify_.pop_back();
     ++verifying_;
-    scope_.run(
+    scope_->run(
         services_.hash,
         [file = file_, metainfo = metainfo_, piece] {
           Buffer data(metainfo->geometry().piece_bytes(piece));
@@ -200,7 +213,9 @@ void Transfer::on_verified(PieceIndex piece, bool good) {
     if (verifying_ > 0) return;
     verify_failed_ = false;
     verify_all_ = false;
-    fail_with(Error{Code::Integrity, file_->path() + " has changed since it was shared", {}});
+    judged_ = opened_identity_;
+    hold(Hold::Changed, Error{Code::Integrity, file_->path() + " has changed since it was shared", {}},
+         nullptr);
     return;
   }
   verify_next();
@@ -210,6 +225,9 @@ void Transfer::activate() {
   if (stop_done_ != nullptr) return;
   if (verify_all_) row_.identity = opened_identity_;
   verify_all_ = false;
+  unsynced_have_.reset();
+  row_.hold = Hold::None;
+  row_.code.clear();
   swarm::Options options;
   options.open_pieces_max = open_pieces_max_;
   swarm_ = std::make_unique<swarm::Swarm>(metainfo_->geometry(), verified_, options, services_.random);
@@ -242,7 +260,7 @@ void Transfer::check_piece(PieceIndex piece) {
   auto data = std::move(at->second);
   buffers_.erase(at);
   ++writes_in_flight_;
-  scope_.run(
+  scope_->run(
       services_.hash, [data, metainfo = metainfo_, piece] { return check(data->view(), *metainfo, piece); },
       [this, data, piece](CheckedPiece checked) {
         on_piece_checked(piece, data, checked.sha1_good, checked.root_good);
@@ -274,7 +292,7 @@ void Transfer::on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, 
     return;
   }
   const auto offset = metainfo_->geometry().piece_offset(piece);
-  scope_.run(
+  scope_->run(
       services_.disk, [file = file_, data, offset]() -> Status { return file->write(offset, data->view()); },
       [this, piece](const Status& status) { on_piece_written(piece, status); });
 }
@@ -309,7 +327,7 @@ void Transfer::stop_if_idle() {
 
 void Transfer::wait_for_space(const std::string& cause) {
   if (phase_ != Phase::NoSpace) {
-    error_code_ = code_name(Code::NoSpace);
+    row_.code = code_name(Code::NoSpace);
     log::warn("no space for a download", {{"name", row_.name}, {"group", row_.group_name}, {"cause", cause}});
   }
   swarm_->set_fetching(false, services_.loop.now());
@@ -327,7 +345,7 @@ void Transfer::on_space_timer() {
   if (swarm_ == nullptr) return;
   const auto missing = row_.size - std::min<std::uint64_t>(
                                        row_.size, std::uint64_t{swarm_->have().count()} * row_.piece_length);
-  scope_.run(
+  scope_->run(
       services_.disk,
       [path = row_.path]() -> Result<std::uint64_t> {
         auto split = storage::split_path(path);
@@ -345,7 +363,7 @@ void Transfer::on_space_timer() {
                                      format_size(static_cast<double>(missing)),
                                      format_size(static_cast<double>(*free))));
         } else {
-          error_code_.clear();
+          row_.code.clear();
           enter(Phase::Active, "");
           swarm_->set_fetching(!queued_, services_.loop.now());
           drain_actions();
@@ -372,14 +390,18 @@ void Transfer::checkpoint(std::function<void()> done) {
   dirty_ = false;
   dirty_bytes_ = 0;
   auto have = swarm_->have().to_wire();
-  scope_.run(
+  scope_->run(
       services_.disk, [file = file_]() -> Status { return file->sync(); },
       [this, have = std::move(have), last, done = std::move(done)](Status synced) {
         checkpointing_ = false;
         if (phase_ == Phase::Finishing && synced) return;  // on_finished() says the rest, also of a stop
         if (row_.state != TransferState::Downloading || !synced) {
           // What the kernel could not write is gone: verify everything again rather than trust it.
-          if (!synced && row_.state == TransferState::Downloading) fail_with(synced.error());
+          if (!synced && row_.state == TransferState::Downloading) {
+            row_.have.clear();
+            fail_with(synced.error());
+            unsynced_have_.reset();
+          }
           if (stop_done_ != nullptr) services_.loop.defer(std::exchange(stop_done_, [] {}));
           return;
         }
@@ -387,7 +409,7 @@ void Transfer::checkpoint(std::function<void()> done) {
         row_.writing = !last;
         row_.sources = all_sources();
         services_.store.run(
-            scope_,
+            lasting_,
             [row = row_, account = account_](storage::StateDb& db) { return db.put_transfer(account, row); },
             [this, done](const Status& status) {
               if (!status)
@@ -399,138 +421,16 @@ void Transfer::checkpoint(std::function<void()> done) {
       });
 }
 
-void Transfer::put_row() {
+void Transfer::put_row(Done done) {
+  if (ended_) return;
   services_.store.run(
-      scope_,
+      lasting_,
       [row = row_, account = account_](storage::StateDb& db) { return db.put_transfer(account, row); },
-      [this](const Status& status) {
+      [this, done = std::move(done)](const Status& status) {
         if (!status)
           log::error("cannot store a transfer", {{"name", row_.name}, {"cause", status.error().message}});
+        if (done) done(status);
       });
-}
-
-// --- completion --------------------------------------------------------------------------------------
-
-void Transfer::finish() {
-  if (phase_ == Phase::Finishing) return;
-  checkpoint_timer_.cancel();
-  space_timer_.cancel();
-  // Nothing may be written from here on, whatever happens to the finished file.
-  swarm_->set_fetching(false, services_.loop.now());
-  enter(Phase::Finishing, "");
-  scope_.run(
-      services_.disk,
-      [row = row_, file = file_]() -> Result<storage::FileIdentity> {
-        if (auto status = file->sync(); !status) return fail(status.error());
-        if (row.part_name.empty()) return file->identity();
-        auto split = storage::split_path(row.path);
-        if (!split) return fail(split.error());
-        auto directory = storage::Directory::open(split->folder);
-        if (!directory) return fail(directory.error());
-        if (auto status = directory->rename(row.part_name, split->name, row.overwrite); !status)
-          return fail(status.error());
-        return file->identity();  // the new name changed its ctime
-      },
-      [this](Result<storage::FileIdentity> identity) { on_finished(std::move(identity)); });
-}
-
-void Transfer::on_finished(Result<storage::FileIdentity> identity) {
-  if (phase_ != Phase::Finishing) {  // failed meanwhile
-    if (stop_done_ != nullptr) services_.loop.defer(std::exchange(stop_done_, [] {}));
-    return;
-  }
-  if (!identity) {
-    fail_with(identity.error().in("the download is complete but cannot get its name"));
-    if (stop_done_ != nullptr) services_.loop.defer(std::exchange(stop_done_, [] {}));
-    return;
-  }
-  row_.sources = all_sources();
-  row_.identity = *identity;
-  row_.part_name.clear();
-  row_.have.clear();
-  row_.writing = false;
-  row_.seconds += seconds_of(services_.loop.now() - started_);
-  // Complete is said only when it is durable.
-  auto complete = row_;
-  complete.state = TransferState::Complete;
-  services_.store.run(
-      scope_,
-      [complete, account = account_](storage::StateDb& db) { return db.put_transfer(account, complete); },
-      [this](const Status& status) {
-        if (!status) {
-          fail_with(status.error());
-        } else {
-          row_.state = TransferState::Complete;
-          log::info("download complete",
-                    {{"name", row_.name}, {"group", row_.group_name}, {"bytes", row_.size}});
-          enter(Phase::Active, "");
-          if (stop_done_ == nullptr) hash_whole_file();
-        }
-        if (stop_done_ != nullptr) std::exchange(stop_done_, [] {})();
-      });
-}
-
-// One serial stream over the whole file, a step at a time, so that checks of arriving pieces go between.
-void Transfer::hash_whole_file() {
-  struct Hashing {
-    FilePointer file;  // as it was when this began
-    Sha1Stream stream;
-    Buffer buffer{kSha1StepBytes};
-    std::uint64_t offset = 0;
-    Status status = {};
-  };
-  struct Step {
-    static void run(Transfer* self, const std::shared_ptr<Hashing>& hashing) {
-      const auto size = self->row_.size;
-      self->scope_.run(
-          self->services_.hash,
-          [hashing, size] {
-            const auto count = std::min<std::uint64_t>(kSha1StepBytes, size - hashing->offset);
-            hashing->buffer.set_size(static_cast<std::size_t>(count));
-            hashing->status = hashing->file->read(hashing->offset, hashing->buffer.span());
-            hashing->stream.update(hashing->buffer.view());
-            hashing->offset += count;
-            return hashing->offset == size || !hashing->status;
-          },
-          [self, hashing](bool done) {
-            if (!done) run(self, hashing);
-            else if (self->file_ == hashing->file)
-              self->on_whole_file_hashed(hashing->status, hashing->stream.finish());
-          });
-    }
-  };
-  auto hashing = std::make_shared<Hashing>();
-  hashing->file = file_;
-  Step::run(this, hashing);
-}
-
-void Transfer::on_whole_file_hashed(const Status& status, const Sha1& sha1) {
-  if (!status) {
-    log::warn("cannot hash the whole file", {{"name", row_.name}, {"cause", status.error().message}});
-    return;
-  }
-  row_.file_sha1 = sha1 == row_.sha1 ? storage::FileSha1::Ok : storage::FileSha1::Mismatch;
-  put_row();
-  if (row_.file_sha1 == storage::FileSha1::Mismatch)
-    fail_with(Error{Code::Integrity,
-                    "the share is inconsistent: all pieces fit, the SHA-1 of the whole file does not",
-                    {}});
-  else owner_.on_transfer_changed(*this);
-}
-
-// Serving found that the file is not the one that was verified, or cannot be read: nothing more leaves
-// before it is checked. A file that is unchanged and still unreadable is given up.
-void Transfer::on_file_changed(const Status& read) {
-  if (swarm_ == nullptr) return;
-  if (!read && ++reopened_ > kReopensMax) {
-    fail_with(read.error());
-    return;
-  }
-  log::warn("a shared file has changed", {{"path", file_->path()}});
-  close_links();
-  swarm_.reset();
-  file_.reset();
-  open();
 }
 
 }  // namespace p2p::peer

@@ -93,7 +93,7 @@ void Transfer::read_batch(LinkState& state, std::shared_ptr<ReadBatch> batch) {
   const auto session = sessions_by_link_.at(state.link);
   batch->lay_out();
   const bool complete = is_complete();
-  scope_.run(
+  scope_->run(
       services_.disk,
       [batch, file = file_, geometry = metainfo_->geometry(), complete,
        expected = row_.identity]() -> Status {

@@ -7,6 +7,7 @@
 
 namespace p2p::peer {
 
+using storage::Hold;
 using storage::TransferKind;
 using storage::TransferState;
 
@@ -33,9 +34,20 @@ std::vector<storage::SourceBytes> Transfer::all_sources() const {
 
 pb::control::DownloadState Transfer::shown_state(std::string& cause) const {
   cause = row_.cause;
-  if (row_.state == TransferState::Complete) return pb::control::complete;
-  if (row_.state == TransferState::Paused) return pb::control::paused;
+  if (row_.state == TransferState::Complete) {
+    if (row_.hold == Hold::Unshared) cause = "not shared: its user said so";
+    else if (is_barred()) cause = barred_;
+    return pb::control::complete;
+  }
+  if (row_.state == TransferState::Paused) {
+    cause = "paused by its user";
+    return pb::control::paused;
+  }
   if (row_.state == TransferState::Failed) return pb::control::failed;
+  if (is_barred()) {
+    cause = barred_;
+    return pb::control::stalled;
+  }
   if (phase_ == Phase::Opening || phase_ == Phase::Finishing) return pb::control::verifying;
   if (phase_ == Phase::NoSpace) return pb::control::stalled;
   if (queued_) {
@@ -58,8 +70,7 @@ void Transfer::fill(pb::control::Download& view) const {
   view.set_cause(cause);
   view.set_size(number(row_.size));
   std::uint64_t done = is_complete() ? row_.size : 0;
-  if (swarm_ != nullptr && !is_complete())
-    done = std::min(row_.size, std::uint64_t{swarm_->have().count()} * row_.piece_length);
+  if (!is_complete()) done = std::min(row_.size, std::uint64_t{stored_pieces().count()} * row_.piece_length);
   view.set_done(number(done));
   view.set_rate(is_complete() ? 0 : download_rate());
   view.set_peers(number(links_.size()));
@@ -79,15 +90,20 @@ void Transfer::fill(pb::control::Download& view) const {
                      : row_.file_sha1 == storage::FileSha1::Mismatch ? pb::control::mismatch
                                                                      : pb::control::pending);
   view.set_sha1(row_.sha1.hex());
-  view.set_seconds(is_complete() ? row_.seconds : row_.seconds + seconds_of(services_.loop.now() - started_));
+  const bool running = !is_complete() && swarm_ != nullptr;
+  view.set_seconds(row_.seconds + (running ? seconds_of(services_.loop.now() - started_) : 0));
 }
 
 void Transfer::fill(pb::control::File& view) const {
   view.set_path(row_.path);
-  view.set_cause(row_.cause);
+  view.set_cause(cause());
   view.set_sharing(is_complete() && is_serving());
-  if (phase_ == Phase::Failed) {
-    const auto code = code_from_name(error_code_);
+  if (row_.hold == Hold::Missing) {
+    view.set_state(pb::control::missing);
+  } else if (row_.hold == Hold::Changed) {
+    view.set_state(pb::control::changed);
+  } else if (phase_ == Phase::Failed) {
+    const auto code = code_from_name(row_.code);
     view.set_state(code == Code::NotFound    ? pb::control::missing
                    : code == Code::Integrity ? pb::control::changed
                                              : pb::control::refused);

@@ -15,15 +15,8 @@ using storage::TransferState;
 namespace {
 
 constexpr auto kGrantCheck = std::chrono::seconds(1);
-constexpr Duration kAnnounceTogether = 10ms;
-constexpr int kAnnouncedTogether = 1000;
 constexpr double kBurstBytes = 64 * 1024;
 constexpr double kBurstSeconds = 0.05;
-
-pb::tracker::Activity activity_of(const Transfer& transfer) {
-  if (!transfer.is_serving()) return pb::tracker::stopped;
-  return transfer.is_complete() ? pb::tracker::seeding : pb::tracker::leeching;
-}
 
 }  // namespace
 
@@ -36,7 +29,8 @@ Transfers::Transfers(Surroundings around, Bound<> on_changed, Bound<> on_loaded)
       dial_timer_(around.loop, bind<&Transfers::dial_due>(this)),
       upload_timer_(around.loop, bind<&Transfers::on_upload_refilled>(this)),
       download_timer_(around.loop, bind<&Transfers::on_download_refilled>(this)),
-      grant_timer_(around.loop, bind<&Transfers::on_grant_timer>(this)) {
+      grant_timer_(around.loop, bind<&Transfers::on_grant_timer>(this)),
+      check_timer_(around.loop, bind<&Transfers::check_files>(this)) {
   grant_timer_.set(kGrantCheck);
 }
 
@@ -57,28 +51,31 @@ void Transfers::load(std::int64_t account, std::vector<storage::TransferRow> row
   for (auto& row : rows) {
     const auto id = row.id;
     const bool has_pieces = !row.info_hash.is_zero();
-    auto& transfer = add(std::move(row), nullptr);
-    if (!has_pieces || transfer.row().state == TransferState::Failed) continue;
-    around_.store.run(
-        scope_, [id](storage::StateDb& db) { return db.piece_list(id); },
-        [this, id](Result<Bytes> list) {
-          auto* loaded = find(id);
-          if (loaded == nullptr) return;
-          const auto& stored = loaded->row();
-          auto metainfo =
-              list ? meta::Metainfo::from_piece_list(stored.name, stored.size, stored.piece_length, *list)
-                   : Result<meta::Metainfo>(fail(list.error()));
-          if (!metainfo || metainfo->info_hash() != stored.info_hash) {
-            loaded->set_state(TransferState::Failed,
-                              "its stored metadata is damaged; share or fetch it again");
-            return;
-          }
-          loaded->set_published(stored, std::make_shared<const meta::Metainfo>(std::move(*metainfo)));
-          if (stored.state != TransferState::Publishing) loaded->open();
-          else on_loaded_();
-          on_changed_();
-        });
+    if (add(std::move(row), nullptr).takes_part() && has_pieces) load_metainfo(id);
   }
+  check_timer_.set(around_.options.file_check_interval);
+}
+
+void Transfers::load_metainfo(const DownloadId& id) {
+  around_.store.run(
+      scope_, [id](storage::StateDb& db) { return db.piece_list(id); },
+      [this, id](Result<Bytes> list) {
+        auto* loaded = find(id);
+        if (loaded == nullptr || loaded->metainfo() != nullptr) return;
+        const auto stored = loaded->row();
+        auto metainfo =
+            list ? meta::Metainfo::from_piece_list(stored.name, stored.size, stored.piece_length, *list)
+                 : Result<meta::Metainfo>(fail(list.error()));
+        if (!metainfo || metainfo->info_hash() != stored.info_hash) {
+          loaded->fail_with(
+              Error{Code::Corrupt, "its stored metadata is damaged; share or fetch it again", {}});
+          return;
+        }
+        loaded->set_published(stored, std::make_shared<const meta::Metainfo>(std::move(*metainfo)));
+        if (stored.state != TransferState::Publishing) loaded->start();
+        else on_loaded_();
+        on_changed_();
+      });
 }
 
 void Transfers::unload() {
@@ -93,6 +90,7 @@ void Transfers::unload() {
   announced_.clear();
   announce_due_.clear();
   queued_.clear();
+  check_timer_.cancel();
   around_.loop.defer([old] {});
   account_ = 0;
 }
@@ -106,20 +104,27 @@ Transfer& Transfers::add(storage::TransferRow row, std::shared_ptr<const meta::M
   auto& transfer = transfers_[id];
   TransferOwner& owner = *this;
   transfer = std::make_unique<Transfer>(services, owner, account_, std::move(row), std::move(metainfo));
+  if (!around_.memberships.is_in(transfer->row().group))
+    transfer->set_barred(not_a_member(transfer->row().group_name));
   schedule();
-  if (ready) transfer->open();
+  if (ready) transfer->start();
   return *transfer;
 }
 
-void Transfers::remove(const DownloadId& id) {
+void Transfers::remove(const DownloadId& id, Done done) {
   const auto at = transfers_.find(id);
   if (at == transfers_.end()) return;
-  at->second->close_links();
+  at->second->end();
+  announce_end(*at->second);
   around_.loop.defer([old = std::shared_ptr<Transfer>(std::move(at->second))] {});
   transfers_.erase(at);
-  announced_.erase(id);
+  queued_.erase(id);
   around_.store.run(
-      scope_, [id](storage::StateDb& db) { return db.remove_transfer(id); }, [](const Status&) {});
+      scope_, [id](storage::StateDb& db) { return db.remove_transfer(id); },
+      [done = std::move(done)](const Status& status) {
+        if (!status) log::error("cannot remove a transfer", {{"cause", status.error().message}});
+        if (done) done(status);
+      });
   schedule();
   on_changed_();
 }
@@ -131,7 +136,7 @@ Transfer* Transfers::find(const DownloadId& id) const {
 
 Transfer* Transfers::find(const ShareKey& share) const {
   for (const auto& [id, transfer] : transfers_)
-    if (transfer->key() == share && transfer->phase() != Transfer::Phase::Failed) return transfer.get();
+    if (transfer->key() == share && transfer->takes_part()) return transfer.get();
   return nullptr;
 }
 
@@ -161,7 +166,8 @@ void Transfers::schedule() {
   scheduling_ = true;
   std::vector<Transfer*> fetching;
   for (const auto& [id, transfer] : transfers_)
-    if (transfer->row().state == TransferState::Downloading) fetching.push_back(transfer.get());
+    if (transfer->row().state == TransferState::Downloading && !transfer->is_barred())
+      fetching.push_back(transfer.get());
   std::sort(fetching.begin(), fetching.end(), [](const Transfer* a, const Transfer* b) {
     return std::pair(a->row().added, a->row().id) < std::pair(b->row().added, b->row().id);
   });
@@ -180,172 +186,54 @@ void Transfers::schedule() {
   scheduling_ = false;
 }
 
-// --- links -------------------------------------------------------------------------------------------
+// --- commands and files ------------------------------------------------------------------------------
 
-void Transfers::on_accept(std::unique_ptr<io::Stream> stream) {
-  if (stopping_ || greeting_ >= limits::kUnauthenticatedTotal) return;
-  PeerLinkOwner& owner = *this;
-  auto link = std::make_unique<PeerLink>(around_.loop, around_.context, owner, std::move(stream));
-  ++greeting_;
-  links_.emplace(link.get(), std::move(link));
+void Transfers::resume(Transfer& transfer, Done done) {
+  transfer.resume(std::move(done));
+  if (transfer.metainfo() == nullptr) load_metainfo(transfer.row().id);
+  schedule();
 }
 
-// Does the roster still know the user behind the link? A grant that is newer than the roster does.
-bool Transfers::is_welcome(const PeerLink& link) const {
-  const auto* membership = around_.memberships.find(link.share().group);
-  if (membership == nullptr || membership->grant_bytes.empty()) return false;
-  return !membership->roster || membership->roster->contains(link.grant().user) ||
-         link.grant().epoch > membership->roster->epoch;
+void Transfers::discard(Transfer& transfer, Done done) {
+  const auto id = transfer.row().id;
+  transfer.discard([this, id, done = std::move(done)](const Status& removed) {
+    if (!removed) return done(removed);  // the row stays, failed: its part file can still be given up
+    remove(id, done);
+  });
 }
 
-Transfer* Transfers::transfer_of(const PeerLink& link) const { return find(link.share()); }
-
-// One silent refusal for everything: a share that is not there, not yours, or not served.
-std::optional<PeerLinkOwner::Admission> Transfers::admit(PeerLink& link, const wire::Hello& hello) {
-  auto grant = around_.memberships.check_grant(hello.grant, hello.share.group, link.device(), now_wall());
-  auto* transfer = find(hello.share);
-  const auto* membership = around_.memberships.find(hello.share.group);
-  const char* refusal = nullptr;
-  if (!grant) refusal = "grant";
-  else if (transfer == nullptr || !transfer->is_serving()) refusal = "share not served";
-  else if (transfer->book().is_banned(link.device(), around_.loop.now())) refusal = "banned";
-  else if (membership->grant_bytes.empty()) refusal = "no grant of our own";
-  else if (link.device() == around_.self) refusal = "ourselves";
-  else if (transfer->links() >= limits::kLinksPerShare && !transfer->has_link(link.device()))
-    refusal = "links of the share at their limit";
-  if (refusal != nullptr) {
-    log::info("peer refused", {{"remote", link.remote_text()},
-                               {"device", link.device().hex()},
-                               {"cause", grant ? refusal : grant.error().message}});
-    return std::nullopt;
-  }
-  return Admission{std::move(*grant), transfer->greeting(membership->grant_bytes)};
+// One job for all: whether the files are still there, by their paths, as they were when they were verified.
+void Transfers::check_files() {
+  check_timer_.set(around_.options.file_check_interval);
+  if (checking_) return;
+  struct Looked {
+    DownloadId id;
+    std::string path;
+    Result<storage::FileIdentity> found = fail(Code::Limit, "not looked at");
+  };
+  auto files = std::make_shared<std::vector<Looked>>();
+  for (const auto& [id, transfer] : transfers_)
+    if (transfer->is_complete() && transfer->takes_part()) files->push_back({id, transfer->row().path});
+  if (files->empty()) return;
+  checking_ = true;
+  scope_.run(
+      around_.disk,
+      [files] {
+        for (auto& file : *files) file.found = storage::identify_path(file.path);
+        return true;
+      },
+      [this, files](bool) {
+        checking_ = false;
+        if (stopping_) return;
+        for (const auto& file : *files)
+          if (auto* transfer = find(file.id); transfer != nullptr && transfer->row().path == file.path)
+            transfer->look(file.found);
+      });
 }
 
-void Transfers::on_link_open(PeerLink& link, bool fast, bool extended) {
-  if (link.is_dialled()) --dialling_;
-  else --greeting_;
-  auto* transfer = transfer_of(link);
-  // Membership may have ended between the hello and now.
-  if (transfer == nullptr || !transfer->is_serving() || stopping_ || !is_welcome(link)) {
-    if (transfer != nullptr && link.is_dialled())
-      transfer->book().on_dial_failed(link.device(), around_.loop.now());
-    drop_link(link);
-    return;
-  }
-  if (auto* other = transfer->link_of(link.device())) {
-    // Of two that crossed, the one dialled by the lower device id survives, on both sides.
-    const auto& lower = std::min(around_.self, link.device());
-    const auto dialler = [&](const PeerLink& l) { return l.is_dialled() ? around_.self : l.device(); };
-    if (dialler(*other) == lower && dialler(link) != lower) {
-      drop_link(link);
-      transfer->book().on_connected(link.device());
-      return;
-    }
-    transfer->remove_link(*other);
-    drop_link(*other);
-  }
-  log::debug(
-      "link open",
-      {{"remote", link.remote_text()}, {"device", link.device().hex()}, {"name", transfer->row().name}});
-  transfer->add_link(link, fast, extended);
-  if (reading_paused_) link.pause_reading();
-  on_changed_();
-}
-
-void Transfers::on_link_message(PeerLink& link, const wire::Message& message) {
-  if (auto* transfer = transfer_of(link)) transfer->on_message(link, message);
-  if (!download_.unlimited() && !reading_paused_ && download_.available(around_.loop.now()) <= 0) {
-    reading_paused_ = true;
-    for (auto& [other, owned] : links_) other->pause_reading();
-    download_timer_.set_at(download_.when(1, around_.loop.now()));
-  }
-}
-
-void Transfers::on_link_drained(PeerLink& link) {
-  if (auto* transfer = transfer_of(link)) transfer->pump_upload(link);
-}
-
-void Transfers::on_link_closed(PeerLink& link, const Error& reason) {
-  log::debug("link closed",
-             {{"remote", link.remote_text()}, {"device", link.device().hex()}, {"cause", reason.message}});
-  const auto at = links_.find(&link);
-  if (at == links_.end()) return;
-  auto* transfer = transfer_of(link);
-  const bool was_attached = transfer != nullptr && transfer->link_of(link.device()) == &link;
-  if (was_attached) {
-    transfer->remove_link(link);
-  } else if (!link.was_open()) {
-    if (link.is_dialled()) {
-      --dialling_;
-      if (transfer != nullptr) transfer->book().on_dial_failed(link.device(), around_.loop.now());
-    } else {
-      --greeting_;
-    }
-  }
-  around_.loop.defer([old = std::shared_ptr<PeerLink>(std::move(at->second))] {});
-  links_.erase(at);
-  dial_timer_.set(Duration(0));
-  on_changed_();
-}
-
-void Transfers::drop_link(PeerLink& link) {
-  const auto at = links_.find(&link);
-  if (at == links_.end()) return;
-  if (!link.is_open() && !link.is_closed()) {
-    if (link.is_dialled()) --dialling_;
-    else --greeting_;
-  }
-  link.close();
-  around_.loop.defer([old = std::shared_ptr<PeerLink>(std::move(at->second))] {});
-  links_.erase(at);
-  if (!stopping_) dial_timer_.set(Duration(0));
-}
-
-bool Transfers::may_dial(const io::SocketAddress& address) const {
-  if (address.port == 0 || address.host.empty() || address.is_unspecified()) return false;
-  if (address.is_loopback()) return around_.tracker.is_local();
-  const bool multicast = address.host.size() == 4 ? address.host[0] >= 224 : address.host[0] == 0xff;
-  const bool link_local = address.host.size() == 4
-                              ? address.host[0] == 169 && address.host[1] == 254
-                              : address.host[0] == 0xfe && (address.host[1] & 0xc0) == 0x80;
-  return !multicast && !link_local;
-}
-
-void Transfers::dial_due() {
-  if (stopping_) return;
-  const auto now = around_.loop.now();
-  auto next = TimePoint::max();
-  for (auto& [id, transfer] : transfers_) {
-    if (!transfer->is_serving()) continue;
-    while (dialling_ < limits::kHalfOpenDials) {
-      const auto candidate = transfer->book().next_dial(transfer->is_complete(), now);
-      if (!candidate) break;
-      dial(*transfer, *candidate);
-    }
-    next = std::min(next, transfer->book().next_deadline());
-  }
-  if (next != TimePoint::max()) dial_timer_.set(std::max(next - now, Duration(50ms)));
-}
-
-void Transfers::dial(Transfer& transfer, const swarm::Candidate& candidate) {
-  const auto* membership = around_.memberships.find(transfer.row().group);
-  const io::SocketAddress address{candidate.address.host, candidate.address.port};
-  if (membership == nullptr || membership->grant_bytes.empty() || !may_dial(address)) {
-    transfer.book().on_dial_failed(candidate.device, around_.loop.now());
-    return;
-  }
-  PeerLinkOwner& owner = *this;
-  auto link = std::make_unique<PeerLink>(around_.loop, around_.context, owner, candidate.device,
-                                         transfer.greeting(membership->grant_bytes));
-  std::optional<io::SocketAddress> from;
-  if (!listening_.is_unspecified()) from = listening_;
-  if (!link->start(address, from)) {
-    transfer.book().on_dial_failed(candidate.device, around_.loop.now());
-    return;
-  }
-  ++dialling_;
-  links_.emplace(link.get(), std::move(link));
+void Transfers::on_settings_changed() {
+  if (check_timer_.is_set()) check_timer_.set(around_.options.file_check_interval);
+  schedule();
 }
 
 // --- limits ------------------------------------------------------------------------------------------
@@ -391,94 +279,6 @@ void Transfers::on_grant_timer() {
   }
 }
 
-// --- the tracker -------------------------------------------------------------------------------------
-
-void Transfers::announce(Transfer& transfer) {
-  if (transfer.row().info_hash.is_zero() || !around_.tracker.is_attached()) return;
-  const auto activity = activity_of(transfer);
-  const auto known = announced_.find(transfer.row().id);
-  if (known != announced_.end() ? known->second == activity : activity == pb::tracker::stopped) return;
-  announced_[transfer.row().id] = activity;
-  announce_due_.insert(transfer.row().id);
-  if (!announce_timer_.is_set()) announce_timer_.set(kAnnounceTogether);
-}
-
-// What changed within a moment goes out in one request: a daemon may have thousands of shares.
-void Transfers::on_announce_due() {
-  if (!around_.tracker.is_attached()) return announce_due_.clear();
-  pb::tracker::Request request;
-  std::vector<Transfer*> leeching;
-  while (!announce_due_.empty() && request.announce().shares_size() < kAnnouncedTogether) {
-    auto* transfer = find(*announce_due_.begin());
-    announce_due_.erase(announce_due_.begin());
-    if (transfer == nullptr) continue;
-    auto* share = request.mutable_announce()->add_shares();
-    share->set_group_id(transfer->row().group.raw());
-    share->set_info_hash(transfer->row().info_hash.raw());
-    share->set_activity(activity_of(*transfer));
-    share->set_pieces_have(transfer->pieces_have());
-    if (share->activity() == pb::tracker::leeching) leeching.push_back(transfer);
-  }
-  around_.tracker.tell(std::move(request));
-  for (auto* transfer : leeching) ask_peers(*transfer);
-  if (!announce_due_.empty()) announce_timer_.set(kAnnounceTogether);
-}
-
-void Transfers::ask_peers(Transfer& transfer) {
-  pb::tracker::Request request;
-  request.mutable_get_peers()->set_group_id(transfer.row().group.raw());
-  request.mutable_get_peers()->set_info_hash(transfer.row().info_hash.raw());
-  around_.tracker.request(std::move(request), TrackerClient::Kind::Query, 30s,
-                          [this](Result<pb::tracker::Response> response) {
-                            if (response && response->has_peers()) on_peers(response->peers());
-                          });
-}
-
-void Transfers::on_attached() {
-  announced_.clear();
-  announce_due_.clear();
-  for (auto& [id, transfer] : transfers_) announce(*transfer);
-}
-
-void Transfers::on_peers(const pb::tracker::Peers& message) {
-  const auto group = GroupId::from(message.group_id());
-  const auto info_hash = InfoHash::from(message.info_hash());
-  auto* transfer = group && info_hash ? find(ShareKey{*group, *info_hash}) : nullptr;
-  if (transfer == nullptr) return;
-  for (const auto& peer : message.peers()) {
-    const auto device = DeviceId::from(peer.device_id());
-    if (!device || *device == around_.self) continue;
-    if (peer.activity() == pb::tracker::stopped) {
-      transfer->book().remove(*device);
-      continue;
-    }
-    std::vector<swarm::PeerAddress> addresses;
-    for (const auto& address : peer.addresses())
-      if (address.port() <= 65535 && (address.host().size() == 4 || address.host().size() == 16))
-        addresses.push_back({to_bytes(as_bytes(address.host())), static_cast<std::uint16_t>(address.port())});
-    const auto user = user_name(peer.user());
-    transfer->book().add(*device, user ? *user : std::string(), std::move(addresses),
-                         peer.activity() == pb::tracker::seeding, around_.loop.now());
-  }
-  dial_timer_.set(Duration(0));
-}
-
-void Transfers::on_roster_changed(const GroupId& group) {
-  std::vector<PeerLink*> gone;
-  for (auto& [link, owned] : links_)
-    if (link->is_open() && link->share().group == group && !is_welcome(*link)) gone.push_back(link);
-  for (auto* link : gone) {
-    log::info("link closed: no longer a member", {{"device", link->device().hex()}});
-    if (auto* transfer = transfer_of(*link)) transfer->remove_link(*link);
-    drop_link(*link);
-  }
-}
-
-void Transfers::on_membership_lost(const GroupId& group) {
-  for (auto& [id, transfer] : transfers_)
-    if (transfer->row().group == group) transfer->close_links();
-}
-
 void Transfers::on_transfer_changed(Transfer& transfer) {
   announce(transfer);
   schedule();
@@ -493,6 +293,7 @@ void Transfers::stop(std::function<void()> done) {
   upload_timer_.cancel();
   download_timer_.cancel();
   grant_timer_.cancel();
+  check_timer_.cancel();
   stops_waiting_ = transfers_.size() + 1;
   const auto one_done = [this, done = std::move(done)] {
     if (--stops_waiting_ == 0) done();

@@ -3,7 +3,8 @@
 // stays when two cross, the limits that all share, and what the tracker is told of it.
 //
 // A link is owned here from its first byte; once open it belongs to one transfer as well. A link that is
-// dropped is silent at once and destroyed on a clean stack.
+// dropped is silent at once and destroyed on a clean stack. transfers.cc has the set, its order and its
+// limits; links are in transfers_links.cc, what concerns the tracker in transfers_tracker.cc.
 #pragma once
 
 #include <map>
@@ -11,6 +12,7 @@
 #include <set>
 #include <vector>
 
+#include "daemon/base/log_limit.h"
 #include "daemon/peer/membership_book.h"
 #include "daemon/peer/options.h"
 #include "daemon/peer/tracker_client.h"
@@ -49,7 +51,12 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
 
   // A new one; its row is in the database already.
   Transfer& add(storage::TransferRow row, std::shared_ptr<const meta::Metainfo> metainfo);
-  void remove(const DownloadId& id);
+  using Done = Transfer::Done;
+  // Ends it and forgets its row; `done` when that is durable.
+  void remove(const DownloadId& id, Done done);
+  void resume(Transfer& transfer, Done done);
+  // The same with what it has fetched: its part file goes first.
+  void discard(Transfer& transfer, Done done);
   std::int64_t account() const { return account_; }
 
   const std::map<DownloadId, std::unique_ptr<Transfer>>& all() const { return transfers_; }
@@ -60,9 +67,15 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   // The tracker's side.
   void on_attached();
   void on_peers(const pb::tracker::Peers& peers);
-  void on_roster_changed(const GroupId& group);  // closes links of those who are no longer members
-  void on_membership_lost(const GroupId& group);
+  void close_unwelcome();  // links of those who are no longer members, or whose grant was revoked
+  // Stops what is in a group that was left (`cause` says why), takes it up again in one that was joined.
+  void on_membership_changed(const GroupId& group, const std::string& cause);
+  // The share has left the catalogue: it is served no longer, a download of it fails, files stay.
+  enum class Withdrawal : std::uint8_t { ByUs, ByOther };
+  void withdraw(const ShareKey& share, const std::string& cause, Withdrawal withdrawal);
+  static std::string not_a_member(const std::string& group);
 
+  void on_settings_changed();
   void set_limits(std::uint64_t upload, std::uint64_t download);
   std::uint64_t upload_limit() const { return upload_limit_; }
   std::uint64_t download_limit() const { return download_limit_; }
@@ -90,8 +103,12 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   void on_upload_refilled();
   void on_download_refilled();
   void on_grant_timer();
+  void load_metainfo(const DownloadId& id);
+  void check_files();
   void schedule();  // which downloads fetch, and with how much memory
   void announce(Transfer& transfer);
+  void announce_end(const Transfer& transfer);
+  void on_gone(const pb::tracker::Announced& announced);
   void on_announce_due();
   bool is_welcome(const PeerLink& link) const;
   void ask_peers(Transfer& transfer);
@@ -113,15 +130,18 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   swarm::TokenBucket download_;
   std::uint64_t upload_limit_ = 0;
   std::uint64_t download_limit_ = 0;
+  log::Limit refused_;  // lines about links that the other side is to blame for
   bool reading_paused_ = false;
   bool scheduling_ = false;
   bool stopping_ = false;
+  bool checking_ = false;  // a look at the files is under way
   std::size_t stops_waiting_ = 0;
   io::Timer announce_timer_;
   io::Timer dial_timer_;
   io::Timer upload_timer_;
   io::Timer download_timer_;
   io::Timer grant_timer_;
+  io::Timer check_timer_;
   io::WorkScope scope_;
 };
 

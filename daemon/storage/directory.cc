@@ -24,6 +24,13 @@ Status check_plain(const std::string& name) {
   return {};
 }
 
+// For a plain name the same as openat2(2) with every RESOLVE_ flag below.
+long open_plain(int folder, const std::string& name, const open_how& how) {
+  if (check_plain(name)) return ::openat(folder, name.c_str(), static_cast<int>(how.flags), how.mode);
+  errno = ENOSYS;
+  return -1;
+}
+
 }  // namespace
 
 void Descriptor::reset() {
@@ -31,15 +38,23 @@ void Descriptor::reset() {
   fd_ = -1;
 }
 
-Result<FileIdentity> identify(const Descriptor& file, const std::string& path) {
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return fail(system_error(errno, path));
+namespace {
+
+Result<FileIdentity> identity_from(const struct stat& status, const std::string& path) {
   if (S_ISDIR(status.st_mode))
     return fail(Code::NotRegularFile, path + " is a folder",
                 "folders cannot be shared yet; share its files one by one");
   if (!S_ISREG(status.st_mode)) return fail(Code::NotRegularFile, path + " is not a regular file");
   return FileIdentity{status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
                       nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
+}
+
+}  // namespace
+
+Result<FileIdentity> identify(const Descriptor& file, const std::string& path) {
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return fail(system_error(errno, path));
+  return identity_from(status, path);
 }
 
 Result<SplitPath> split_path(const std::string& absolute) {
@@ -54,6 +69,14 @@ Result<SplitPath> split_path(const std::string& absolute) {
     return fail(Code::NotRegularFile, absolute + " is a folder",
                 "folders cannot be shared yet; share its files one by one");
   return split;
+}
+
+Result<FileIdentity> identify_path(const std::string& absolute) {
+  auto split = split_path(absolute);
+  if (!split) return fail(split.error());
+  auto directory = Directory::open(split->folder);
+  if (!directory) return fail(directory.error());
+  return directory->identity_of(split->name);
 }
 
 Result<Directory> Directory::open(const std::string& path) {
@@ -73,7 +96,8 @@ Result<Descriptor> Directory::open_at(const std::string& name, std::uint64_t fla
   how.mode = mode;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   for (int attempt = 1;; ++attempt) {
-    const long fd = ::syscall(SYS_openat2, fd_.get(), name.c_str(), &how, sizeof how);
+    long fd = ::syscall(SYS_openat2, fd_.get(), name.c_str(), &how, sizeof how);
+    if (fd < 0 && errno == ENOSYS) fd = open_plain(fd_.get(), name, how);
     if (fd >= 0) return Descriptor(static_cast<int>(fd));
     if ((errno == EAGAIN || errno == EINTR) && attempt < kOpenTries) continue;
     if (errno == ELOOP || errno == EXDEV)
@@ -104,6 +128,14 @@ Result<Descriptor> Directory::create(const std::string& name) const {
 bool Directory::exists(const std::string& name) const {
   struct stat status {};
   return check_plain(name) && ::fstatat(fd_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+Result<FileIdentity> Directory::identity_of(const std::string& name) const {
+  if (auto status = check_plain(name); !status) return fail(status.error());
+  struct stat status {};
+  if (::fstatat(fd_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return fail(system_error(errno, path_of(name)));
+  return identity_from(status, path_of(name));
 }
 
 bool Directory::is_writable() const { return ::faccessat(fd_.get(), ".", W_OK | X_OK, AT_EACCESS) == 0; }

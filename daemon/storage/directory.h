@@ -3,7 +3,9 @@
 //
 // The folder's own path is resolved once, links allowed; below it every open and create goes through
 // openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS, so no later change of a
-// link leads anywhere else. Blocking: for pool threads.
+// link leads anywhere else. Where that call is filtered away (RestrictSUIDSGID= of a systemd unit does so),
+// a plain name is opened with O_NOFOLLOW, which leads nowhere else either, and any other name is refused.
+// Blocking: for pool threads.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +29,9 @@ struct FileIdentity {
 // Of an open file; Code::NotRegularFile when it is something else.
 Result<FileIdentity> identify(const Descriptor& file, const std::string& path);
 
+// Of what stands at an absolute path now, without opening the file.
+Result<FileIdentity> identify_path(const std::string& absolute);
+
 // "/a/b/c" is folder "/a/b" and name "c".
 struct SplitPath {
   std::string folder;
@@ -46,6 +51,7 @@ class Directory {
   Result<Descriptor> create(const std::string& name) const;         // must not exist; mode 0666 & ~umask
   bool exists(const std::string& name) const;                       // as anything, links included
   bool is_writable() const;
+  Result<FileIdentity> identity_of(const std::string& name) const;  // without opening it
   Result<std::uint64_t> free_bytes() const;
   // Gives a file its final name; with `overwrite` an existing file is replaced, otherwise Code::Exists.
   // The change of names is on disk when this returns.

@@ -6,7 +6,7 @@
 namespace p2p::storage {
 namespace {
 
-constexpr std::array<std::string_view, 1> kMigrations{
+constexpr std::array<std::string_view, 2> kMigrations{
     R"sql(
 CREATE TABLE account (
   id INTEGER PRIMARY KEY,
@@ -67,6 +67,17 @@ CREATE TABLE limits (
   upload INTEGER NOT NULL,
   download INTEGER NOT NULL
 );
+)sql",
+    R"sql(
+ALTER TABLE transfer ADD COLUMN code TEXT NOT NULL DEFAULT '';
+ALTER TABLE transfer ADD COLUMN hold INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE revocation (
+  account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+  device BLOB NOT NULL,
+  until INTEGER NOT NULL,
+  statement BLOB NOT NULL,
+  PRIMARY KEY (account, device)
+) WITHOUT ROWID;
 )sql"};
 
 std::int64_t stored(std::uint64_t value) { return static_cast<std::int64_t>(value); }
@@ -104,7 +115,7 @@ T id_at(const Statement& row, int column) {
 constexpr std::string_view kTransferColumns =
     "id, kind, state, group_id, group_name, name, info_hash, size, piece_length, sha1, path, part_name, "
     "overwrite, device, inode, file_size, modified_ns, changed_ns, have, writing, cause, file_sha1, added, "
-    "seconds_ms, sources, entry";
+    "seconds_ms, sources, entry, code, hold";
 
 TransferRow transfer_from(const Statement& row) {
   TransferRow transfer;
@@ -135,6 +146,8 @@ TransferRow transfer_from(const Statement& row) {
   transfer.seconds = static_cast<double>(row.integer(column++)) / 1000;
   transfer.sources = decode_sources(row.blob(column++));
   transfer.entry = to_bytes(row.blob(column++));
+  transfer.code = row.text(column++);
+  transfer.hold = static_cast<Hold>(row.integer(column++));
   return transfer;
 }
 
@@ -189,6 +202,16 @@ Status StateDb::load_account_parts(State& state) {
     if (!*row) break;
     state.memberships.push_back({id_at<GroupId>(*memberships, 0), memberships->text(1),
                                  to_bytes(memberships->blob(2)), to_bytes(memberships->blob(3))});
+  }
+  auto revocations = database_.prepare("SELECT device, until, statement FROM revocation WHERE account = ?");
+  if (!revocations) return fail(revocations.error());
+  revocations->bind(state.account->id);
+  while (true) {
+    auto row = revocations->step();
+    if (!row) return fail(row.error());
+    if (!*row) break;
+    state.revocations.push_back(
+        {id_at<DeviceId>(*revocations, 0), revocations->integer(1), to_bytes(revocations->blob(2))});
   }
   auto transfers = database_.prepare("SELECT " + std::string(kTransferColumns) +
                                      " FROM transfer WHERE account = ? ORDER BY added, id");
@@ -253,14 +276,27 @@ Status StateDb::remove_membership(std::int64_t account, const GroupId& group) {
   return remove->bind(account).bind(group.view()).run();
 }
 
+Status StateDb::put_revocation(std::int64_t account, const RevocationRow& row) {
+  auto put = database_.prepare(
+      "INSERT OR REPLACE INTO revocation (account, device, until, statement) VALUES (?, ?, ?, ?)");
+  if (!put) return fail(put.error());
+  return put->bind(account).bind(row.device.view()).bind(row.until).bind(ByteSpan(row.statement)).run();
+}
+
+Status StateDb::forget_revocations(std::int64_t account, std::int64_t now) {
+  auto remove = database_.prepare("DELETE FROM revocation WHERE account = ? AND until < ?");
+  if (!remove) return fail(remove.error());
+  return remove->bind(account).bind(now).run();
+}
+
 Status StateDb::put_transfer(std::int64_t account, const TransferRow& row) {
   auto put = database_.prepare(
       "INSERT INTO transfer (id, kind, state, group_id, group_name, name, info_hash, size, piece_length, "
       "sha1, path, "
       "part_name, overwrite, device, inode, file_size, modified_ns, changed_ns, have, writing, cause, "
       "file_sha1, added, "
-      "seconds_ms, sources, entry, account) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "seconds_ms, sources, entry, code, hold, account) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
       "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, state = excluded.state, name = excluded.name, "
       "info_hash = excluded.info_hash, size = excluded.size, piece_length = excluded.piece_length, sha1 = "
       "excluded.sha1, "
@@ -270,7 +306,7 @@ Status StateDb::put_transfer(std::int64_t account, const TransferRow& row) {
       "changed_ns = excluded.changed_ns, have = excluded.have, writing = excluded.writing, cause = "
       "excluded.cause, "
       "file_sha1 = excluded.file_sha1, seconds_ms = excluded.seconds_ms, sources = excluded.sources, entry = "
-      "excluded.entry");
+      "excluded.entry, code = excluded.code, hold = excluded.hold");
   if (!put) return fail(put.error());
   put->bind(row.id.view())
       .bind(static_cast<std::int64_t>(row.kind))
@@ -284,7 +320,8 @@ Status StateDb::put_transfer(std::int64_t account, const TransferRow& row) {
   put->bind(static_cast<std::int64_t>(row.file_sha1))
       .bind(row.added)
       .bind(static_cast<std::int64_t>(row.seconds * 1000));
-  put->bind(ByteSpan(encode_sources(row.sources))).bind(ByteSpan(row.entry)).bind(account);
+  put->bind(ByteSpan(encode_sources(row.sources))).bind(ByteSpan(row.entry));
+  put->bind(row.code).bind(static_cast<std::int64_t>(row.hold)).bind(account);
   return put->run();
 }
 

@@ -38,6 +38,13 @@ struct MembershipRow {
   Bytes roster;
 };
 
+// "What this device was granted is void", of somebody else's device.
+struct RevocationRow {
+  DeviceId device;
+  std::int64_t until = 0;  // it may be forgotten then
+  Bytes statement;         // signed
+};
+
 enum class TransferKind : std::uint8_t { Share = 0, Download = 1 };
 enum class TransferState : std::uint8_t {
   Hashing = 0,     // a share whose content is not hashed yet; no info-hash
@@ -46,6 +53,14 @@ enum class TransferState : std::uint8_t {
   Complete = 3,  // all there: served
   Paused = 4,
   Failed = 5,  // see cause; not served, not fetched
+};
+// Why a share is not served although its row is Complete.
+enum class Hold : std::uint8_t {
+  None = 0,
+  Unshared = 1,   // its user said so
+  Withdrawn = 2,  // it is no longer in the catalogue
+  Changed = 3,    // the file has another content; served again when it is back
+  Missing = 4,    // the file is gone or cannot be read; the same
 };
 enum class FileSha1 : std::uint8_t { Pending = 0, Ok = 1, Mismatch = 2 };
 
@@ -73,6 +88,8 @@ struct TransferRow {
   Bytes have;             // bitfield as on the wire; empty: nothing
   bool writing = false;
   std::string cause;
+  std::string code;  // stable name of the error behind `cause`; may be empty
+  Hold hold = Hold::None;
   FileSha1 file_sha1 = FileSha1::Pending;
   std::int64_t added = 0;  // seconds since 1970
   double seconds = 0;      // that the download took
@@ -83,6 +100,7 @@ struct TransferRow {
 struct State {
   std::optional<AccountRow> account;  // the one used last
   std::vector<MembershipRow> memberships;
+  std::vector<RevocationRow> revocations;
   std::vector<TransferRow> transfers;
   std::uint64_t upload_limit = 0;
   std::uint64_t download_limit = 0;
@@ -101,6 +119,9 @@ class StateDb {
 
   Status put_membership(std::int64_t account, const MembershipRow& row);
   Status remove_membership(std::int64_t account, const GroupId& group);
+
+  Status put_revocation(std::int64_t account, const RevocationRow& row);
+  Status forget_revocations(std::int64_t account, std::int64_t now);  // those that have ended
 
   // Inserts or replaces everything but the piece list.
   Status put_transfer(std::int64_t account, const TransferRow& row);

@@ -52,6 +52,15 @@ struct Group {
     for (const auto& user : users) made.members.push_back({user, Role::Member});
     return made.sign(grant_key);
   }
+  Bytes revocation(const DeviceId& device, WallTime at, WallTime until) const {
+    Revocation made;
+    made.tracker = keys.tracker();
+    made.device = device;
+    made.user = bob;
+    made.at = at;
+    made.until = until;
+    return made.sign(grant_key);
+  }
   Result<Grant> check(const Grant& grant, WallTime now = kNow) const {
     return book.check_grant(signed_grant(grant), id, bobs_device, now);
   }
@@ -192,6 +201,91 @@ TEST(nothing_is_good_without_a_key_set) {
   EXPECT(group.book.all().empty());
 }
 
+TEST(grant_of_a_revoked_device_is_void_and_a_later_one_holds) {
+  Group group;
+  auto grant = group.grant(group.bob, group.bobs_device);
+  const auto added = group.book.add_revocation(group.revocation(group.bobs_device, kNow, kNow + 3600s));
+  EXPECT_OK(added);
+  EXPECT(*added && (*added)->device == group.bobs_device && (*added)->until == (kNow + 3600s).seconds);
+
+  EXPECT_EQ(group.check(grant).error().code, Code::NotAllowed);
+  EXPECT(group.book.is_void(grant));
+  // Issued after the revocation, by a new login.
+  grant.not_before = grant.not_before + 1s;
+  EXPECT_OK(group.check(grant));
+  EXPECT(!group.book.is_void(grant));
+}
+
+TEST(revocation_of_one_device_leaves_others_alone) {
+  Group group;
+  EXPECT_OK(group.book.add_revocation(group.revocation(random_id<DeviceId>(), kNow, kNow + 3600s)));
+  EXPECT_OK(group.check(group.grant(group.bob, group.bobs_device)));
+}
+
+TEST(revocation_that_says_no_more_is_no_news) {
+  Group group;
+  const auto later = kNow + 10s;
+  EXPECT(group.book.add_revocation(group.revocation(group.bobs_device, later, later + 60s))->has_value());
+  EXPECT(!group.book.add_revocation(group.revocation(group.bobs_device, later, later + 60s))->has_value());
+  EXPECT(!group.book.add_revocation(group.revocation(group.bobs_device, kNow, later + 60s))->has_value());
+
+  auto grant = group.grant(group.bob, group.bobs_device);
+  grant.not_before = kNow + 5s - limits::kGrantBackdate;
+  EXPECT(group.book.is_void(grant));
+  EXPECT_EQ(group.book.revocations(), 1u);
+}
+
+TEST(revocation_of_another_signer_or_tracker_is_refused) {
+  Group group;
+  const Group other;
+  EXPECT(!group.book.add_revocation(other.revocation(group.bobs_device, kNow, kNow + 60s)));
+  EXPECT(!group.book.add_revocation({}));
+  EXPECT(!group.book.add_revocation(Bytes(200, 1)));
+  EXPECT_OK(group.check(group.grant(group.bob, group.bobs_device)));
+  peer::MembershipBook empty;
+  EXPECT(!empty.add_revocation(group.revocation(group.bobs_device, kNow, kNow + 60s)));
+}
+
+TEST(revocation_is_forgotten_when_it_has_ended) {
+  Group group;
+  EXPECT_OK(group.book.add_revocation(group.revocation(group.bobs_device, kNow, kNow + 60s)));
+  group.book.forget_revocations(kNow + 60s);
+  EXPECT_EQ(group.book.revocations(), 1u);
+  group.book.forget_revocations(kNow + 61s);
+  EXPECT_EQ(group.book.revocations(), 0u);
+}
+
+TEST(revocations_over_the_limit_push_out_those_that_end_first) {
+  Group group;
+  EXPECT_OK(group.book.add_revocation(group.revocation(group.bobs_device, kNow, kNow + 3600s)));
+  std::vector<storage::RevocationRow> rows;
+  DeviceId device;
+  for (std::size_t i = 0; i + 1 < limits::kRevocations; ++i) {
+    device.bytes[0] = static_cast<std::uint8_t>(i >> 8);
+    device.bytes[1] = static_cast<std::uint8_t>(i);
+    rows.push_back({device, 0, group.revocation(device, kNow, kNow + 7200s)});
+  }
+  group.book.load(rows);
+  EXPECT_EQ(group.book.revocations(), limits::kRevocations);
+  EXPECT(group.book.is_void(group.grant(group.bob, group.bobs_device)));
+
+  EXPECT_OK(group.book.add_revocation(group.revocation(random_id<DeviceId>(), kNow, kNow + 7200s)));
+
+  EXPECT_EQ(group.book.revocations(), limits::kRevocations);
+  EXPECT(!group.book.is_void(group.grant(group.bob, group.bobs_device)));
+}
+
+TEST(rows_of_revocations_bring_them_back) {
+  Group group;
+  const auto row = group.book.add_revocation(group.revocation(group.bobs_device, kNow, kNow + 60s));
+  group.book.clear();
+  EXPECT_EQ(group.book.revocations(), 0u);
+  group.book.set_key_set(group.keys);
+  group.book.load({**row, {group.our_device, 0, Bytes(10, 1)}});
+  EXPECT_EQ(group.book.revocations(), 1u);
+  EXPECT(group.book.is_void(group.grant(group.bob, group.bobs_device)));
+}
+
 TEST(rows_bring_the_book_back) {
   const Group group;
   const auto row = group.book.row_of(group.id);
@@ -237,6 +331,13 @@ int main() {
       cmocka_unit_test(update_that_is_refused_changes_nothing),
       cmocka_unit_test(grant_that_nobody_signed_is_refused),
       cmocka_unit_test(nothing_is_good_without_a_key_set),
+      cmocka_unit_test(grant_of_a_revoked_device_is_void_and_a_later_one_holds),
+      cmocka_unit_test(revocation_of_one_device_leaves_others_alone),
+      cmocka_unit_test(revocation_that_says_no_more_is_no_news),
+      cmocka_unit_test(revocation_of_another_signer_or_tracker_is_refused),
+      cmocka_unit_test(revocation_is_forgotten_when_it_has_ended),
+      cmocka_unit_test(revocations_over_the_limit_push_out_those_that_end_first),
+      cmocka_unit_test(rows_of_revocations_bring_them_back),
       cmocka_unit_test(rows_bring_the_book_back),
       cmocka_unit_test(grant_of_another_tracker_in_the_rows_is_left_out),
   };

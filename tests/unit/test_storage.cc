@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <array>
 #include <filesystem>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <thread>
 #include <unistd.h>
 
 #include "daemon/base/limits.h"
@@ -78,6 +83,44 @@ TEST(nothing_leads_out_of_the_folder) {
   EXPECT_EQ(temp.content("secret"), std::string("content"));
   EXPECT_EQ(temp.content("inner/film.mkv"), std::string("film"));
   EXPECT(!std::filesystem::exists(temp.path_of("new")) && !std::filesystem::exists(temp.path_of("moved")));
+}
+
+// For the calling thread and for good, as the filter of a systemd unit does it.
+bool filter_openat2_away() {
+  std::array<sock_filter, 4> program{{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }};
+  const sock_fprog filter{program.size(), program.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+TEST(without_openat2_plain_names_are_opened_and_nothing_leads_out) {
+  const TempDir temp;
+  temp.put("film.mkv", "content");
+  std::filesystem::create_directory(temp.path_of("inner"));
+  std::filesystem::create_symlink("film.mkv", temp.path_of("link"));
+  const auto folder = Directory::open(temp.path());
+  EXPECT_OK(folder);
+  bool filtered = false;
+  std::vector<bool> opened;
+  Code link = Code::Internal;
+
+  std::thread([&] {
+    filtered = filter_openat2_away();
+    opened = {bool(folder->open_to_read("film.mkv")), bool(folder->create("new")),
+              bool(folder->open_to_read("link")),     bool(folder->open_to_read("inner/../film.mkv")),
+              bool(folder->open_to_read("..")),       bool(folder->create("film.mkv")),
+              bool(folder->create("inner/new"))};
+    link = folder->open_to_write("link").error().code;
+  }).join();
+
+  EXPECT(filtered);
+  EXPECT(opened == std::vector<bool>({true, true, false, false, false, false, false}));
+  EXPECT_EQ(link, Code::NotRegularFile);
 }
 
 TEST(rename_keeps_an_existing_file_unless_told_otherwise) {
@@ -256,6 +299,8 @@ TransferRow transfer(std::uint8_t number) {
   row.seconds = 1.5;
   row.sources = {{"bob", {{1}}, 1000}, {std::string(200, 'x'), {{2}}, UINT64_MAX}};
   row.entry = {4, 5};
+  row.code = "no_space";
+  row.hold = Hold::Missing;
   return row;
 }
 
@@ -266,6 +311,7 @@ void expect_same(const TransferRow& a, const TransferRow& b) {
   EXPECT(a.part_name == b.part_name && a.overwrite == b.overwrite && a.identity == b.identity);
   EXPECT(a.have == b.have && a.writing == b.writing && a.cause == b.cause && a.file_sha1 == b.file_sha1);
   EXPECT(a.added == b.added && a.seconds == b.seconds && a.entry == b.entry);
+  EXPECT(a.code == b.code && a.hold == b.hold);
   EXPECT_EQ(a.sources.size(), b.sources.size());
   for (std::size_t i = 0; i < a.sources.size(); ++i)
     EXPECT(a.sources[i].user == b.sources[i].user && a.sources[i].device == b.sources[i].device &&
@@ -372,6 +418,63 @@ TEST(limits_are_unset_until_they_are_put) {
   EXPECT(state->limits_set && state->upload_limit == 7 && state->download_limit == 0);
 }
 
+TEST(revocation_is_kept_until_it_ends_and_replaced_by_a_later_one) {
+  const TempDir temp;
+  auto db = StateDb::open(temp.path_of("state.db"));
+  const auto id = db->enter(account("aa", 1))->account->id;
+  EXPECT_OK(db->put_revocation(id, {{{1}}, 100, {1}}));
+  EXPECT_OK(db->put_revocation(id, {{{2}}, 200, {2}}));
+  EXPECT_OK(db->put_revocation(id, {{{1}}, 150, {3}}));
+
+  EXPECT_OK(db->forget_revocations(id, 150));
+  EXPECT_EQ(db->load()->revocations.size(), 2u);
+  EXPECT_EQ(db->load()->revocations.at(0).statement.at(0), 3);
+  EXPECT_OK(db->forget_revocations(id, 151));
+
+  const auto state = db->load();
+  EXPECT_EQ(state->revocations.size(), 1u);
+  EXPECT(state->revocations[0].device == DeviceId{{2}} && state->revocations[0].until == 200);
+  EXPECT(db->enter(account("aa", 2))->revocations.empty());
+  EXPECT(!db->put_revocation(77, {{{1}}, 100, {1}}));
+}
+
+TEST(state_of_the_first_version_is_taken_over) {
+  const TempDir temp;
+  auto row = transfer(1);
+  row.hold = Hold::None;
+  row.code.clear();
+  {
+    auto db = StateDb::open(temp.path_of("state.db"));
+    EXPECT_OK(db->put_transfer(db->enter(account("aa", 1))->account->id, row));
+  }
+  {
+    auto old = Database::open(temp.path_of("state.db"));
+    EXPECT_OK(
+        old->execute("ALTER TABLE transfer DROP COLUMN code; ALTER TABLE transfer DROP COLUMN hold; "
+                     "DROP TABLE revocation; PRAGMA user_version=1"));
+  }
+
+  auto db = StateDb::open(temp.path_of("state.db"));
+
+  EXPECT_OK(db);
+  expect_same(db->load()->transfers.at(0), row);
+  EXPECT(db->load()->revocations.empty());
+}
+
+TEST(identity_by_path_is_that_of_the_open_file) {
+  const TempDir temp;
+  temp.put("film.mkv", "content");
+  std::filesystem::create_symlink("film.mkv", temp.path_of("link"));
+  const auto folder = Directory::open(temp.path());
+
+  EXPECT(*identify_path(temp.path_of("film.mkv")) == *identify(*folder->open_to_read("film.mkv"), "film"));
+  EXPECT_EQ(identify_path(temp.path_of("gone")).error().code, Code::NotFound);
+  EXPECT_EQ(identify_path(temp.path_of("no/folder")).error().code, Code::NotFound);
+  EXPECT_EQ(identify_path(temp.path_of("link")).error().code, Code::NotRegularFile);
+  EXPECT_EQ(identify_path(temp.path()).error().code, Code::NotRegularFile);
+  EXPECT_EQ(folder->identity_of("../x").error().code, Code::InvalidName);
+}
+
 TEST(database_has_one_owner) {
   const TempDir temp;
   {
@@ -384,7 +487,8 @@ TEST(database_has_one_owner) {
 
 TEST(database_of_a_newer_version_is_refused_untouched) {
   const TempDir temp;
-  const std::array<std::string_view, 2> newer{"CREATE TABLE a (x)", "CREATE TABLE b (x)"};
+  const std::array<std::string_view, 3> newer{"CREATE TABLE a (x)", "CREATE TABLE b (x)",
+                                              "CREATE TABLE c (x)"};
   {
     auto database = Database::open(temp.path_of("state.db"));
     EXPECT_OK(database->migrate(newer));
@@ -421,6 +525,7 @@ int main() {
       cmocka_unit_test(regular_file_is_opened_and_identified),
       cmocka_unit_test(symbolic_link_is_refused_in_the_folder_and_allowed_on_the_way_to_it),
       cmocka_unit_test(nothing_leads_out_of_the_folder),
+      cmocka_unit_test(without_openat2_plain_names_are_opened_and_nothing_leads_out),
       cmocka_unit_test(rename_keeps_an_existing_file_unless_told_otherwise),
       cmocka_unit_test(only_regular_files_are_files),
       cmocka_unit_test(unreadable_file_is_refused),
@@ -437,6 +542,9 @@ int main() {
       cmocka_unit_test(piece_list_goes_with_its_transfer),
       cmocka_unit_test(rows_belong_to_an_account_that_exists),
       cmocka_unit_test(limits_are_unset_until_they_are_put),
+      cmocka_unit_test(revocation_is_kept_until_it_ends_and_replaced_by_a_later_one),
+      cmocka_unit_test(state_of_the_first_version_is_taken_over),
+      cmocka_unit_test(identity_by_path_is_that_of_the_open_file),
       cmocka_unit_test(database_has_one_owner),
       cmocka_unit_test(database_of_a_newer_version_is_refused_untouched),
       cmocka_unit_test(migration_that_fails_leaves_the_version_before),
