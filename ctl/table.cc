@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kEllipsis = "…";
 constexpr std::size_t kGap = 2;            // columns between two cells
+constexpr std::size_t kNoteIndent = 10;    // an id and a gap
 constexpr std::size_t kColumnMin = 4;      // no column is cut below this
 constexpr std::size_t kTextBytes = 16384;  // a path of 4096 bytes, every one escaped
 
@@ -108,7 +109,11 @@ std::string painted(std::string_view text, Tone tone) {
 void Table::add(std::vector<Cell> cells) {
   cells.resize(columns_.size());
   for (auto& cell : cells) cell.text = safe_text(cell.text);
-  rows_.push_back(std::move(cells));
+  rows_.push_back({std::move(cells), {}});
+}
+
+void Table::note(std::string_view foreign) {
+  if (!rows_.empty()) rows_.back().note = safe_text(foreign);
 }
 
 std::vector<std::size_t> Table::fitted_widths(const TableStyle& style) const {
@@ -116,7 +121,7 @@ std::vector<std::size_t> Table::fitted_widths(const TableStyle& style) const {
   for (const auto& column : columns_) widths.push_back(style.heading ? display_width(column.heading) : 0);
   for (const auto& row : rows_)
     for (std::size_t i = 0; i < widths.size(); ++i)
-      widths[i] = std::max(widths[i], display_width(row[i].text));
+      widths[i] = std::max(widths[i], display_width(row.cells[i].text));
 
   const std::size_t gaps = widths.empty() ? 0 : kGap * (widths.size() - 1);
   std::size_t total = std::accumulate(widths.begin(), widths.end(), gaps);
@@ -150,7 +155,13 @@ std::string Table::text(const TableStyle& style) const {
     const auto line = line_of(headings, style, widths);
     out += (style.color ? painted(line, Tone::Strong) : line) + "\n";
   }
-  for (const auto& row : rows_) out += line_of(row, style, widths) + "\n";
+  const std::string indent(kNoteIndent, ' ');
+  for (const auto& row : rows_) {
+    out += line_of(row.cells, style, widths) + "\n";
+    if (!style.laid_out || row.note.empty()) continue;
+    for (const auto& line : wrapped(row.note, style.width - kNoteIndent))
+      out += cut_to_width(indent + line, style.width) + "\n";
+  }
   return out;
 }
 

@@ -64,6 +64,10 @@ class Table {
   // One cell a column; missing ones are empty.
   void add(std::vector<Cell> cells);
 
+  // A sentence below the row that was added last. Where nothing is laid out it is left out: a script reads
+  // one line a row.
+  void note(std::string_view foreign);
+
   // All rows, each with a line end.
   std::string text(const TableStyle& style) const;
 
@@ -72,8 +76,12 @@ class Table {
   std::string line_of(const std::vector<Cell>& cells, const TableStyle& style,
                       const std::vector<std::size_t>& widths) const;
 
+  struct Row {
+    std::vector<Cell> cells;
+    std::string note;
+  };
   std::vector<Column> columns_;
-  std::vector<std::vector<Cell>> rows_;
+  std::vector<Row> rows_;
 };
 
 }  // namespace p2p::ctl

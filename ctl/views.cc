@@ -197,21 +197,21 @@ void render(Page& page, const ctlpb::Downloads& downloads) {
                               {"SIZE", Align::Right},
                               {"RATE", Align::Right},
                               {"PEERS", Align::Right}};
-  // A path takes the room of everything else on a terminal; `download show` has it.
-  if (!page.is_laid_out()) columns.push_back({"PATH"});
-  columns.push_back({"CAUSE"});
+  // A path takes the room of everything else on a terminal; `download show` has it. A cause stands below.
+  if (!page.is_laid_out()) columns.insert(columns.end(), {{"PATH"}, {"CAUSE"}});
   Table table(std::move(columns));
   for (const auto& row : downloads.downloads()) {
+    const bool is_still = page.is_laid_out() && !(row.rate() > 0);
     std::vector<Cell> cells{id_text(page, row.id(), kIdShown),
                             title_of(row),
                             state_cell(row),
                             progress_of(row),
                             page.size(row.size()),
-                            page.rate(row.rate()),
+                            is_still ? "" : page.rate(row.rate()),
                             count_text(row.peers())};
-    if (!page.is_laid_out()) cells.emplace_back(row.path());
-    cells.emplace_back(row.cause());
+    if (!page.is_laid_out()) cells.insert(cells.end(), {row.path(), row.cause()});
     table.add(std::move(cells));
+    if (!row.cause().empty()) table.note(row.cause());
   }
   page.table(table);
 }
@@ -231,22 +231,20 @@ void render(Page& page, const ctlpb::Limits& limits) {
 
 void render(Page& page, const ctlpb::Status& status) {
   const auto& tracker = status.tracker();
-  std::string link = tracker.connected() ? "connected" : "not connected";
+  std::string link = tracker.connected() ? "yes" : "no";
   if (!tracker.connected() && !tracker.cause().empty()) link += ": " + tracker.cause();
-  std::vector<Pair> pairs{
-      {"account", status.account().empty() ? "nobody is logged in" : status.account()},
-      {"tracker", tracker.address().empty() ? "none" : fmt::format("{} ({})", tracker.address(), link),
-       tracker.connected()         ? Tone::Good
-       : tracker.address().empty() ? Tone::Plain
-                                   : Tone::Warning},
-      {"shares", count_text(status.shares())},
-      {"uploads", count_text(status.uploads())},
-      {"upload rate", page.rate(status.rates().upload())},
-      {"downloads", count_text(status.downloads())},
-      {"download rate", page.rate(status.rates().download())},
-      {"listening", status.listen()},
-      {"device", status.device()},
-      {"version", status.version()}};
+  if (tracker.address().empty()) link.clear();
+  std::vector<Pair> pairs{{"account", status.account().empty() ? "nobody is logged in" : status.account()},
+                          {"tracker", tracker.address().empty() ? "none" : tracker.address()},
+                          {"connected", link, tracker.connected() ? Tone::Good : Tone::Warning},
+                          {"shares", count_text(status.shares())},
+                          {"uploads", count_text(status.uploads())},
+                          {"upload rate", page.rate(status.rates().upload())},
+                          {"downloads", count_text(status.downloads())},
+                          {"download rate", page.rate(status.rates().download())},
+                          {"listening", status.listen()},
+                          {"device", status.device()},
+                          {"version", status.version()}};
   for (const auto& warning : status.warnings())
     pairs.push_back({"warning", fmt::format("{} ({})", warning.message(), warning.code()), Tone::Warning});
   page.pairs(pairs);

@@ -87,7 +87,11 @@ void Node::call_file_share(const CallPointer& call) {
   scope_.run(
       disk_, [path = wanted.path()] { return inspect(path); },
       [this, call, name](const Result<storage::FileIdentity>& found) {
-        if (!found) return call->refuse(found.error().in("cannot share"));
+        if (!found) {
+          auto error = found.error().in("cannot share");
+          if (error.code == Code::NotFound && error.hint.empty()) error.hint = "check the path";
+          return call->refuse(error);
+        }
         const auto size = found->size;
         pb::tracker::Request request;
         request.mutable_show_group()->set_group(call->request().file_share().group());

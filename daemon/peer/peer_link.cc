@@ -29,6 +29,7 @@ PeerLink::PeerLink(io::Loop& loop, const tls::Context& context, PeerLinkOwner& o
       owner_(owner),
       dialled_(false),
       timer_(loop, bind<&PeerLink::on_timer>(this)) {
+  if (const auto remote = stream->remote()) remote_text_ = remote->text();
   transport_ = std::make_unique<io::TlsStream>(loop_, std::move(stream), context_, tls::Side::Server);
   transport_->set_listener(this);
   timer_.set(limits::kHelloTime);
@@ -37,18 +38,13 @@ PeerLink::PeerLink(io::Loop& loop, const tls::Context& context, PeerLinkOwner& o
 PeerLink::~PeerLink() = default;
 
 Status PeerLink::start(const io::SocketAddress& address, const std::optional<io::SocketAddress>& from) {
+  remote_text_ = address.text();
   auto stream = std::make_unique<io::Stream>(loop_);
   if (auto status = stream->connect(address, from); !status) return status;
   transport_ = std::make_unique<io::TlsStream>(loop_, std::move(stream), context_, tls::Side::Client);
   transport_->set_listener(this);
   timer_.set(limits::kConnectTime + limits::kHelloTime);
   return {};
-}
-
-std::string PeerLink::remote_text() const {
-  if (transport_ == nullptr) return "?";
-  const auto remote = transport_->stream().remote();
-  return remote ? remote->text() : "?";
 }
 
 void PeerLink::on_open() {

@@ -69,8 +69,8 @@ class PeerLink final : private io::Transport::Listener {
   bool is_closed() const { return state_ == State::Closed; }
   const DeviceId& device() const { return device_; }  // known once secured
   const ShareKey& share() const { return greeting_.share; }
-  const trust::Grant& grant() const { return *grant_; }  // once open
-  std::string remote_text() const;
+  const trust::Grant& grant() const { return *grant_; }            // once open
+  const std::string& remote_text() const { return remote_text_; }  // for the log
 
   void send(const wire::Message& message);
   void send_bytes(ByteSpan encoded);  // whole messages, encoded by the caller
@@ -101,6 +101,7 @@ class PeerLink final : private io::Transport::Listener {
   bool dialled_;
   bool was_open_ = false;
   State state_ = State::Securing;
+  std::string remote_text_ = "?";
   DeviceId device_;
   Greeting greeting_;
   std::optional<trust::Grant> grant_;

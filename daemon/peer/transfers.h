@@ -12,6 +12,7 @@
 #include <set>
 #include <vector>
 
+#include "daemon/base/log_limit.h"
 #include "daemon/peer/membership_book.h"
 #include "daemon/peer/options.h"
 #include "daemon/peer/tracker_client.h"
@@ -129,6 +130,7 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   swarm::TokenBucket download_;
   std::uint64_t upload_limit_ = 0;
   std::uint64_t download_limit_ = 0;
+  log::Limit refused_;  // lines about links that the other side is to blame for
   bool reading_paused_ = false;
   bool scheduling_ = false;
   bool stopping_ = false;

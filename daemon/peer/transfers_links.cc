@@ -93,8 +93,15 @@ void Transfers::on_link_drained(PeerLink& link) {
 }
 
 void Transfers::on_link_closed(PeerLink& link, const Error& reason) {
-  log::debug("link closed",
-             {{"remote", link.remote_text()}, {"device", link.device().hex()}, {"cause", reason.message}});
+  if (link.is_dialled() || reason.code == Code::Closed) {
+    log::debug("link closed",
+               {{"remote", link.remote_text()}, {"device", link.device().hex()}, {"cause", reason.message}});
+  } else if (const auto left_out = refused_.take(around_.loop.now())) {
+    log::info("link cut", {{"remote", link.remote_text()},
+                           {"device", link.device().hex()},
+                           {"cause", reason.message},
+                           {"left_out", *left_out}});
+  }
   const auto at = links_.find(&link);
   if (at == links_.end()) return;
   auto* transfer = transfer_of(link);

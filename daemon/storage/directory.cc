@@ -24,6 +24,13 @@ Status check_plain(const std::string& name) {
   return {};
 }
 
+// For a plain name the same as openat2(2) with every RESOLVE_ flag below.
+long open_plain(int folder, const std::string& name, const open_how& how) {
+  if (check_plain(name)) return ::openat(folder, name.c_str(), static_cast<int>(how.flags), how.mode);
+  errno = ENOSYS;
+  return -1;
+}
+
 }  // namespace
 
 void Descriptor::reset() {
@@ -89,7 +96,8 @@ Result<Descriptor> Directory::open_at(const std::string& name, std::uint64_t fla
   how.mode = mode;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   for (int attempt = 1;; ++attempt) {
-    const long fd = ::syscall(SYS_openat2, fd_.get(), name.c_str(), &how, sizeof how);
+    long fd = ::syscall(SYS_openat2, fd_.get(), name.c_str(), &how, sizeof how);
+    if (fd < 0 && errno == ENOSYS) fd = open_plain(fd_.get(), name, how);
     if (fd >= 0) return Descriptor(static_cast<int>(fd));
     if ((errno == EAGAIN || errno == EINTR) && attempt < kOpenTries) continue;
     if (errno == ELOOP || errno == EXDEV)

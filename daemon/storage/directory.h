@@ -3,7 +3,9 @@
 //
 // The folder's own path is resolved once, links allowed; below it every open and create goes through
 // openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS, so no later change of a
-// link leads anywhere else. Blocking: for pool threads.
+// link leads anywhere else. Where that call is filtered away (RestrictSUIDSGID= of a systemd unit does so),
+// a plain name is opened with O_NOFOLLOW, which leads nowhere else either, and any other name is refused.
+// Blocking: for pool threads.
 #pragma once
 
 #include <cstdint>

@@ -137,6 +137,8 @@ class Registry {
   std::size_t revocations() const { return revocations_.size(); }
   // Those in force, of the devices of everybody who is a member of a group with the asker.
   std::vector<const Revocation*> revocations_for(const Account& asker, WallTime now) const;
+  // Those of the group's members.
+  std::vector<const Revocation*> revocations_in(const Group& group, WallTime now) const;
   // When a grant that is made now for the device has to say that it was issued.
   WallTime issue_time(const DeviceId& device, WallTime now) const;
   bool are_together(const UserId& one, const UserId& other) const;  // members of one group

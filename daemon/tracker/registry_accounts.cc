@@ -165,6 +165,14 @@ std::vector<const Revocation*> Registry::revocations_for(const Account& asker, W
   return found;
 }
 
+std::vector<const Revocation*> Registry::revocations_in(const Group& group, WallTime now) const {
+  std::vector<const Revocation*> found;
+  for (const auto& [key, revocation] : revocations_)
+    if (revocation.until > now && trust::is_member(group.role_of(revocation.user)))
+      found.push_back(&revocation);
+  return found;
+}
+
 WallTime Registry::issue_time(const DeviceId& device, WallTime now) const {
   for (auto row = revocations_.lower_bound({device, {}});
        row != revocations_.end() && row->first.first == device; ++row)

@@ -133,9 +133,18 @@ void Service::tell(const MembershipNotice& notice) {
   if (!member)
     for (const auto& [share, device] : presence_.leave_group(notice.user, notice.group))
       tell_peer_changed(share, device);
+  // A new member has to know whom in the group not to trust, before it is trusted itself.
+  std::vector<msg::Event> revoked;
+  if (member)
+    for (const auto* revocation : registry_.revocations_in(*group, io::wall_now()))
+      revoked.emplace_back().mutable_revoked()->set_revocation(to_string(signed_revocation(*revocation)));
   for (const auto& device : presence_.devices_of(notice.user)) {
     auto* session = sessions_.find(device);
     if (session == nullptr) continue;
+    const auto number = session->number();
+    for (const auto& event : revoked)
+      if (session = sessions_.find(number); session != nullptr) session->push(event);
+    if (session = sessions_.find(number); session == nullptr) continue;
     msg::Event event;
     auto& row = *event.mutable_membership();
     row.set_group_id(notice.group.raw());

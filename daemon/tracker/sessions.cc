@@ -87,7 +87,14 @@ void Sessions::on_request(Session& session, std::uint64_t frame, const msg::Requ
 }
 
 void Sessions::on_session_ended(Session& session, const Error& reason) {
-  log::debug("session ended", {{"session", session.number()}, {"reason", reason.message}});
+  if (reason.code == Code::Closed) {
+    log::debug("session ended", {{"session", session.number()}, {"reason", reason.message}});
+  } else if (const auto left_out = refused_.take(loop_.now())) {
+    log::info("session cut", {{"address", session.remote().text()},
+                              {"session", session.number()},
+                              {"reason", reason.message},
+                              {"left_out", *left_out}});
+  }
   const auto found = sessions_.find(session.number());
   dead_.push_back(std::move(found->second));
   sessions_.erase(found);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "daemon/base/log_limit.h"
 #include "daemon/tracker/session.h"
 
 namespace p2p::tracker {
@@ -63,6 +64,7 @@ class Sessions final : private io::Acceptor::Listener, private Session::Listener
   // Sessions die on a clean stack, after whoever called has returned.
   std::vector<std::unique_ptr<Session>> dead_;
   io::Timer reaper_;
+  log::Limit refused_;  // lines about sessions that the other side is to blame for
   std::unique_ptr<io::Acceptor> acceptor_;
 };
 

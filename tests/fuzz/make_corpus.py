@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Writes the seeds of corpus/frame, bencode, message, hello and grant, and those of corpus/tracker_request for
+"""Writes the seeds of corpus/frame, bencode, message, hello and grant, and of corpus/tracker_request those of
 requests 22 and later. What a fuzzer found is kept beside them under other names and is not touched."""
 
 import pathlib

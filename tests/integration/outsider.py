@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import ssl
+import struct
 import subprocess
 
 from harness import PASSWORD, Failed, Skip, connect, environment, expect
@@ -69,13 +70,15 @@ def varint(number):
 
 
 def message(**fields):
-    """message(f2=b'...', f1=7): length-delimited fields for bytes and str, varints for int."""
+    """message(f2=b'...', f1=7): length-delimited for bytes and str, varints for int, 8 bytes for float."""
     out = b''
     for name, value in fields.items():
         number = int(name[1:])
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, int):
                 out += varint(number << 3) + varint(item)
+            elif isinstance(item, float):
+                out += varint(number << 3 | 1) + struct.pack('<d', item)
             else:
                 item = item.encode() if isinstance(item, str) else item
                 out += varint(number << 3 | 2) + varint(len(item)) + item

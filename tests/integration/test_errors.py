@@ -79,8 +79,11 @@ def what_is_not_there_is_not_found():
         alice.refused(6, 'file', 'show', 'lab/nosuch')
         alice.refused(6, 'download', 'start', 'lab/nosuch')
         alice.refused(6, 'download', 'show', 'ffffffff')
-        error = alice.refused(6, 'file', 'share', '/nonexistent/film.bin', 'lab')
-        expect('/nonexistent/film.bin' in error['message'], str(error))
+        missing = os.path.join(world.folder, 'nowhere')
+        for path in (missing, os.path.join(missing, 'film.bin')):
+            error = alice.refused(6, 'file', 'share', path, 'lab')
+            expect(missing in error['message'], str(error))
+            expect('path' in error['hint'], str(error))
         expect_equal(alice.ok('file', 'list')['files'], [])
 
 

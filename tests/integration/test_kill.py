@@ -53,10 +53,12 @@ def a_killed_tracker_stops_no_transfer_and_knows_everything():
         carol.ok('group', 'join', 'lab')
         bob.wait_part(download, 0.25)
         listed = alice.ok('file', 'show', 'lab/film.bin')
+        alice.ok('limits', 'set', '--upload', '1MiB')
 
         world.tracker.kill()
         done = bob.show(download)['done']
         wait_until(lambda: bob.show(download)['done'] > done, 15, 'the transfer goes on without the tracker')
+        alice.ok('limits', 'set', '--upload', RATE)
         world.tracker.start()
 
         expect_equal(sha1_of(bob.wait_for(download)['path']), sha1_of(path))

@@ -144,6 +144,8 @@ def plain_text_is_closed_without_an_answer():
                     got = read_to_end(stream)
                     # A TLS alert (7 bytes) is all that may come: it says nothing about us.
                     expect(got == b'' or (got[:1] == b'\x15' and len(got) <= 7), f'{words[:20]}: {got}')
+            wait_until(lambda: re.search(r'info (session|link) cut .*127\.0\.0\.1', daemon.log()), 10,
+                       f'a line in the log of {daemon.name}')
         bob.ok('file', 'list', 'lab')
 
 

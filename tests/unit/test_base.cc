@@ -2,6 +2,7 @@
 #include "daemon/base/bytes.h"
 #include "daemon/base/digest.h"
 #include "daemon/base/ids.h"
+#include "daemon/base/log_limit.h"
 #include "daemon/base/names.h"
 #include "daemon/base/random.h"
 #include "daemon/base/result.h"
@@ -145,6 +146,16 @@ TEST(every_code_has_a_stable_name_that_reads_back) {
   EXPECT(code_from_name("no such code") == Code::Internal);
 }
 
+TEST(log_limit_lets_some_lines_through_and_counts_the_others) {
+  log::Limit limit;
+  const TimePoint start{std::chrono::hours(5)};
+  for (std::uint32_t i = 0; i < log::Limit::kAtOnce; ++i) EXPECT(limit.take(start) == std::optional(0ul));
+  for (int i = 0; i < 7; ++i) EXPECT(!limit.take(start + std::chrono::seconds(1)));
+  EXPECT(limit.take(start + std::chrono::seconds(11)) == std::optional(7ul));
+  EXPECT(!limit.take(start + std::chrono::seconds(12)));
+  EXPECT(limit.take(start + std::chrono::seconds(21)) == std::optional(1ul));
+}
+
 }  // namespace
 
 int main() {
@@ -160,6 +171,7 @@ int main() {
       cmocka_unit_test(foreign_text_is_printed_without_its_controls),
       cmocka_unit_test(rates_and_durations_read_as_people_write_them),
       cmocka_unit_test(host_and_port_are_split_at_the_right_colon),
+      cmocka_unit_test(log_limit_lets_some_lines_through_and_counts_the_others),
       cmocka_unit_test(every_code_has_a_stable_name_that_reads_back),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

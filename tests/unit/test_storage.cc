@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <array>
 #include <filesystem>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <thread>
 #include <unistd.h>
 
 #include "daemon/base/limits.h"
@@ -78,6 +83,44 @@ TEST(nothing_leads_out_of_the_folder) {
   EXPECT_EQ(temp.content("secret"), std::string("content"));
   EXPECT_EQ(temp.content("inner/film.mkv"), std::string("film"));
   EXPECT(!std::filesystem::exists(temp.path_of("new")) && !std::filesystem::exists(temp.path_of("moved")));
+}
+
+// For the calling thread and for good, as the filter of a systemd unit does it.
+bool filter_openat2_away() {
+  std::array<sock_filter, 4> program{{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }};
+  const sock_fprog filter{program.size(), program.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+TEST(without_openat2_plain_names_are_opened_and_nothing_leads_out) {
+  const TempDir temp;
+  temp.put("film.mkv", "content");
+  std::filesystem::create_directory(temp.path_of("inner"));
+  std::filesystem::create_symlink("film.mkv", temp.path_of("link"));
+  const auto folder = Directory::open(temp.path());
+  EXPECT_OK(folder);
+  bool filtered = false;
+  std::vector<bool> opened;
+  Code link = Code::Internal;
+
+  std::thread([&] {
+    filtered = filter_openat2_away();
+    opened = {bool(folder->open_to_read("film.mkv")), bool(folder->create("new")),
+              bool(folder->open_to_read("link")),     bool(folder->open_to_read("inner/../film.mkv")),
+              bool(folder->open_to_read("..")),       bool(folder->create("film.mkv")),
+              bool(folder->create("inner/new"))};
+    link = folder->open_to_write("link").error().code;
+  }).join();
+
+  EXPECT(filtered);
+  EXPECT(opened == std::vector<bool>({true, true, false, false, false, false, false}));
+  EXPECT_EQ(link, Code::NotRegularFile);
 }
 
 TEST(rename_keeps_an_existing_file_unless_told_otherwise) {
@@ -482,6 +525,7 @@ int main() {
       cmocka_unit_test(regular_file_is_opened_and_identified),
       cmocka_unit_test(symbolic_link_is_refused_in_the_folder_and_allowed_on_the_way_to_it),
       cmocka_unit_test(nothing_leads_out_of_the_folder),
+      cmocka_unit_test(without_openat2_plain_names_are_opened_and_nothing_leads_out),
       cmocka_unit_test(rename_keeps_an_existing_file_unless_told_otherwise),
       cmocka_unit_test(only_regular_files_are_files),
       cmocka_unit_test(unreadable_file_is_refused),

@@ -172,6 +172,21 @@ TEST(revocation_is_told_to_nobody_outside_the_groups) {
   for (const auto& event : carol.client->events) EXPECT(!event.has_revoked());
 }
 
+TEST(new_member_learns_of_revocations_with_its_membership) {
+  Lab lab;
+  Person carol(lab.world, "carol");
+  Person laptop(lab.world, "bob", false);
+  lab.bob.ask(revoke_request(laptop.device()));
+  carol.join("lab");
+
+  lab.alice.accept("lab", "carol");
+
+  const auto revoked = carol.heard(msg::Event::kRevoked).revoked();
+  const auto statement = trust::Revocation::open(as_bytes(revoked.revocation()), carol.keys());
+  EXPECT_OK(statement);
+  EXPECT_EQ(statement->device, laptop.device());
+}
+
 // --- removal and how far it has come
 
 msg::RosterProgress progress(Person& asker, const GroupId& group, std::uint64_t epoch) {
@@ -325,6 +340,7 @@ int main() {
       cmocka_unit_test(revoked_session_ends_and_fellow_members_get_the_statement),
       cmocka_unit_test(key_of_a_revoked_session_is_a_strangers_until_it_logs_in_again),
       cmocka_unit_test(revocation_is_told_to_nobody_outside_the_groups),
+      cmocka_unit_test(new_member_learns_of_revocations_with_its_membership),
       cmocka_unit_test(removal_is_counted_as_the_online_members_take_it_over),
       cmocka_unit_test(roster_that_a_device_attaches_with_counts_as_taken_over),
       cmocka_unit_test(change_of_a_role_says_whether_the_member_is_online),
