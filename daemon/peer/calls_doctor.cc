@@ -64,6 +64,7 @@ void check_space(const Places& places, pb::control::Doctor& doctor) {
     struct stat status {};
     const auto directory = storage::Directory::open(folder);
     const auto free = directory ? directory->free_bytes() : Result<std::uint64_t>(fail(directory.error()));
+    if (!free && missing == 0) continue;  // the folder has its own line
     if (!free || ::stat(folder.c_str(), &status) != 0) {
       add(doctor, "disk space", bad, free ? folder + " cannot be looked at" : free.error().message,
           "its downloads wait; see p2pctl download list");

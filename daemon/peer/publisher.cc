@@ -284,6 +284,7 @@ void Publisher::on_listed(const DownloadId& id, const Result<pb::tracker::Respon
   retry_timer_.set(kNext);
   if (!response) {
     const auto code = response.error().code;
+    if (transfer->is_barred()) return;  // goes on when its user is a member again
     // An upload belongs to its session; when that broke, the whole of it starts again.
     const bool later = code == Code::TrackerUnreachable || code == Code::Cancelled || code == Code::Busy ||
                        code == Code::Limit;

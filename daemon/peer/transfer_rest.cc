@@ -76,8 +76,9 @@ void Transfer::hold(Hold why, const Error& cause, Done done) {
   row_.code = why == Hold::Unshared ? "" : code_name(cause.code);
   reopened_ = 0;
   if (why == Hold::Missing && cause.code == Code::NotFound) judged_ = {};
-  log::warn("not shared any longer",
-            {{"name", row_.name}, {"group", row_.group_name}, {"cause", cause.message}});
+  if (why != Hold::Unshared)
+    log::warn("not shared any longer",
+              {{"name", row_.name}, {"group", row_.group_name}, {"cause", cause.message}});
   auto shown = why == Hold::Unshared ? std::string() : cause.message;
   if (finishing) {
     row_.cause = std::move(shown);  // on_finished() goes on

@@ -113,7 +113,10 @@ Transfer& Transfers::add(storage::TransferRow row, std::shared_ptr<const meta::M
 
 void Transfers::remove(const DownloadId& id, Done done) {
   const auto at = transfers_.find(id);
-  if (at == transfers_.end()) return;
+  if (at == transfers_.end()) {
+    if (done) around_.loop.defer([done = std::move(done)] { done({}); });
+    return;
+  }
   at->second->end();
   announce_end(*at->second);
   around_.loop.defer([old = std::shared_ptr<Transfer>(std::move(at->second))] {});

@@ -340,7 +340,7 @@ def the_doctor_looks_at_everything():
         wait_until(lambda: not alice.ok('account', 'whoami')['connected'], 20, 'the tracker is away')
         os.rmdir(alice.downloads)
         os.chmod(alice.socket, 0o666)
-        states = {check['name']: check for check in alice.ok('daemon', 'doctor')['checks']}
+        states = {check['name']: check for check in alice.ctl('daemon', 'doctor').json['checks']}
         for name in ('tracker', 'download folder', 'control socket'):
             expect_equal(states[name]['state'], 'bad', name)
             expect(states[name]['hint'], f'{name} has a hint')
