@@ -30,6 +30,7 @@ inline constexpr std::size_t kFirstFrameBytes = 4 * kKiB;       // hello of ever
 inline constexpr std::size_t kClientFrameBytes = 256 * kKiB;    // to the tracker once logged in
 inline constexpr std::size_t kServerFrameBytes = 1 * kMiB;      // from the tracker, paged
 inline constexpr std::size_t kControlFrameBytes = 4 * kMiB;     // our own user only
+inline constexpr std::size_t kOperatorFrameBytes = 16 * kKiB;   // to the tracker's control socket
 inline constexpr std::size_t kMetadataChunkBytes = 192 * kKiB;  // one page of a piece list
 inline constexpr std::size_t kListPageRows = 500;
 inline constexpr int kProtobufDepth = 16;
@@ -82,6 +83,12 @@ inline constexpr std::size_t kEventBytesPerSession = 8 * kMiB;  // unread by a s
 inline constexpr std::size_t kQueuedPerScope = 256;             // mutations waiting on one group
 inline constexpr std::size_t kIdempotencyKeys = 100'000;        // remembered, oldest forgotten
 inline constexpr std::size_t kAddressesPerDevice = 8;
+
+// --- Tracker, its operator ---------------------------------------------------------------------
+inline constexpr std::size_t kInvites = 10'000;  // not used up, not run out
+inline constexpr std::uint32_t kInviteUses = 10'000;
+inline constexpr auto kInviteLife = std::chrono::hours(24 * 366);
+inline constexpr std::size_t kPasswordChallenges = 64;  // of password resets begun; the oldest goes
 
 // --- Grants and time ---------------------------------------------------------------------------
 inline constexpr auto kGrantBackdate = std::chrono::seconds(300);

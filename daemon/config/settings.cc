@@ -39,7 +39,7 @@ std::string environment_name(const Program& program, const Setting& setting) {
 
 const Setting* find(const Program& program, std::string_view key) {
   for (const auto& setting : program.settings)
-    if (setting.key == key) return &setting;
+    if (setting.key == key && !setting.command_line_only) return &setting;
   return nullptr;
 }
 
@@ -101,7 +101,8 @@ Result<Outcome> load(const Program& program, int argc, const char* const* argv) 
   std::string footer =
       "Settings for --set, the environment (" + program.environment_prefix + "KEY) and the file:\n";
   for (const auto& setting : program.settings)
-    footer += fmt::format("  {:<28} {}\n", setting.key + "=" + setting.value_name, setting.help);
+    if (!setting.command_line_only)
+      footer += fmt::format("  {:<28} {}\n", setting.key + "=" + setting.value_name, setting.help);
   app.add_option("--set", pairs, "give any setting a value")->type_name("KEY=VALUE")->allow_extra_args(false);
   app.footer(footer);
   try {
@@ -128,6 +129,7 @@ Result<Outcome> load(const Program& program, int argc, const char* const* argv) 
     }
   }
   for (const auto& setting : program.settings) {
+    if (setting.command_line_only) continue;
     const auto name = environment_name(program, setting);
     if (const char* value = std::getenv(name.c_str())) values[setting.key] = {value, "environment " + name};
   }

@@ -22,6 +22,7 @@ struct Setting {
   std::string help;
   bool option = false;  // has a command line option of its own
   std::function<Status(const std::string& value)> take;
+  bool command_line_only = false;  // what is to be done this time: neither in a file nor in the environment
 };
 
 struct Program {

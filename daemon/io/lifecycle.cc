@@ -3,13 +3,20 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <fmt/format.h>
 #include <systemd/sd-daemon.h>
 #include <uv.h>
 
 #include "daemon/base/check.h"
 #include "daemon/base/log.h"
+#include "daemon/io/clock.h"
 
 namespace p2p::io {
+namespace {
+
+constexpr auto kStatusInterval = std::chrono::seconds(5);
+
+}  // namespace
 
 // The three signal handles; freed when the last has closed.
 struct Lifecycle::Signals {
@@ -23,7 +30,8 @@ Lifecycle::Lifecycle(Loop& loop, Bound<> on_stop, Bound<> on_reload)
       on_stop_(on_stop),
       on_reload_(on_reload),
       signals_(new Signals{}),
-      watchdog_(loop, bind<&Lifecycle::on_watchdog>(this)) {
+      watchdog_(loop, bind<&Lifecycle::on_watchdog>(this)),
+      status_timer_(loop, bind<&Lifecycle::on_status_due>(this)) {
   std::signal(SIGPIPE, SIG_IGN);
   signals_->owner = this;
   constexpr int kNumbers[3] = {SIGTERM, SIGINT, SIGHUP};
@@ -53,21 +61,31 @@ Lifecycle::~Lifecycle() {
 
 void Lifecycle::on_signal(int number) {
   if (number == SIGHUP) {
-    on_reload_();
+    if (!stopping_) reload();
     return;
   }
   if (stopping_) {
     log::warn("second signal, ending at once", {{"signal", number}});
     std::_Exit(128 + number);
   }
-  stopping_ = true;
   log::info("stopping", {{"signal", number}});
   notify_stopping();
   on_stop_();
 }
 
-void Lifecycle::notify_ready() {
+// The time lets systemd tell this reload from one that it asked for before.
+void Lifecycle::reload() {
+  sd_notify(0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()).c_str());
+  on_reload_();
   sd_notify(0, "READY=1");
+}
+
+void Lifecycle::notify_ready(std::function<std::string()> status) {
+  status_ = std::move(status);
+  told_ = status_();
+  // With the readiness comes the first status: systemd shows both at once.
+  const bool heard = sd_notify(0, ("READY=1\nSTATUS=" + told_).c_str()) > 0;
+  if (heard) status_timer_.set(kStatusInterval);
   std::uint64_t microseconds = 0;
   if (sd_watchdog_enabled(0, &microseconds) > 0 && microseconds > 0) {
     watchdog_interval_ = std::chrono::microseconds(microseconds) / 2;
@@ -75,7 +93,19 @@ void Lifecycle::notify_ready() {
   }
 }
 
-void Lifecycle::notify_stopping() { sd_notify(0, "STOPPING=1"); }
+void Lifecycle::notify_stopping() {
+  stopping_ = true;
+  status_timer_.cancel();
+  sd_notify(0, "STOPPING=1");
+}
+
+void Lifecycle::on_status_due() {
+  status_timer_.set(kStatusInterval);
+  auto line = status_();
+  if (line == told_) return;
+  told_ = std::move(line);
+  sd_notify(0, ("STATUS=" + told_).c_str());
+}
 
 void Lifecycle::on_watchdog() {
   sd_notify(0, "WATCHDOG=1");

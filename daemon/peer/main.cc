@@ -64,7 +64,7 @@ class Daemon {
     auto address = node_->start();
     if (!address) return fail(address.error());
     log::info("listening", {{"address", address->text()}});
-    lifecycle_.notify_ready();
+    lifecycle_.notify_ready([this] { return node_->status_line(); });
     loop_.run();
     return {};
   }

@@ -71,6 +71,18 @@ Result<io::SocketAddress> Node::start() {
   return address;
 }
 
+std::string Node::status_line() const {
+  std::size_t shares = 0;
+  std::size_t downloads = 0;
+  for (const auto& [id, transfer] : transfers_.all()) {
+    if (transfer->is_complete()) ++shares;
+    else if (transfer->row().kind == storage::TransferKind::Download) ++downloads;
+  }
+  const auto* connected = tracker_.is_attached() ? "connected" : "not connected";
+  const auto who = is_logged_in() ? account_->user + ", " + connected : std::string("nobody is logged in");
+  return fmt::format("{}; {} shares, {} downloads", who, shares, downloads);
+}
+
 void Node::reload(const Options& fresh) {
   // What was set by command meanwhile stays, unless the configuration itself says something new.
   const auto upload =

@@ -35,6 +35,7 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   void reload(const Options& fresh);
   // `done` when everything is closed and on disk.
   void stop(std::function<void()> done);
+  std::string status_line() const;  // for the service manager
 
  private:
   using Reply = std::function<void(const pb::tracker::Response&)>;

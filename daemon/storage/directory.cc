@@ -168,6 +168,11 @@ Status Directory::remove(const std::string& name) const {
   return {};
 }
 
+Status Directory::sync() const {
+  if (::fsync(fd_.get()) != 0) return fail(system_error(errno, path_));
+  return {};
+}
+
 Status make_folder(const std::string& path) {
   for (std::size_t end = 1; end <= path.size(); ++end) {
     if (end != path.size() && path[end] != '/') continue;

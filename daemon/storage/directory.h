@@ -57,6 +57,7 @@ class Directory {
   // The change of names is on disk when this returns.
   Status rename(const std::string& from, const std::string& to, bool overwrite) const;
   Status remove(const std::string& name) const;
+  Status sync() const;  // the names, not the files
 
  private:
   Directory(std::string path, Descriptor fd) : path_(std::move(path)), fd_(std::move(fd)) {}

@@ -129,6 +129,19 @@ Result<Database> Database::open(const std::string& path) {
   return database;
 }
 
+Result<Database> Database::open_single_file(const std::string& path) {
+  sqlite3* handle = nullptr;
+  const int result = sqlite3_open_v2(
+      path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, nullptr);
+  Database database(handle);
+  if (result != SQLITE_OK) return fail(sqlite_error(handle, result, path));
+  sqlite3_extended_result_codes(handle, 1);
+  for (const auto* pragma : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=DELETE",
+                             "PRAGMA trusted_schema=OFF", "PRAGMA cell_size_check=ON"})
+    if (auto status = database.execute(pragma); !status) return fail(status.error().in(path));
+  return database;
+}
+
 Status Database::migrate(std::span<const std::string_view> migrations) {
   std::int64_t version = 0;
   {

@@ -58,6 +58,10 @@ class Database {
   // Opens or makes the file (0600). A second process on the same file: Code::AddressInUse.
   static Result<Database> open(const std::string& path);
 
+  // Opens a file that is there, as one that is handed out: with a rollback journal, which is gone when it
+  // is closed, so that the file alone is the whole database.
+  static Result<Database> open_single_file(const std::string& path);
+
   // Brings the schema to the newest version: migrations[i] leads from version i to i + 1; each runs in
   // a transaction of its own. A file of a newer version is refused, untouched.
   Status migrate(std::span<const std::string_view> migrations);
@@ -80,6 +84,7 @@ class Database {
   }
 
  private:
+  friend class DatabaseCopy;
   struct Close {
     void operator()(sqlite3* database) const;
   };

@@ -21,22 +21,33 @@ bool is_welcome(const io::Stream& stream) {
   return peer.uid == 0 || peer.uid == ::geteuid();
 }
 
-void set_error(const Error& error, ctl::Response& response) {
-  response.mutable_error()->set_code(std::string(code_name(error.code)));
-  response.mutable_error()->set_message(error.message);
-  response.mutable_error()->set_hint(error.hint);
+}  // namespace
+
+void Call::answer(ctl::Response response) {
+  if (send_ == nullptr) return;
+  const auto send = std::move(send_);
+  send_ = nullptr;
+  send(std::move(response));
 }
 
-}  // namespace
+void Call::refuse(const Error& error) {
+  ctl::Response response;
+  auto& body = *response.mutable_error();
+  body.set_code(std::string(code_name(error.code)));
+  body.set_message(error.message);
+  body.set_hint(error.hint);
+  answer(std::move(response));
+}
 
 class Control::Client final : private io::FrameStream::Listener {
  public:
   Client(Control& owner, std::uint64_t number, std::unique_ptr<io::Stream> stream)
-      : owner_(owner), number_(number), frames_(std::move(stream), limits::kFirstFrameBytes, *this) {
+      : owner_(owner), number_(number), frames_(std::move(stream), limits::kOperatorFrameBytes, *this) {
     ctl::Frame frame;
     *frame.mutable_hello() = our_hello();
     frames_.send(frame);
   }
+  ~Client() { abandon(); }
 
   void shutdown() { frames_.shutdown(); }
 
@@ -52,27 +63,59 @@ class Control::Client final : private io::FrameStream::Listener {
                  hello.version_max() >= kProtocolVersionMin;
       if (!greeted_) end();
     } else if (frame.has_request()) {
-      ctl::Frame reply;
-      reply.set_id(frame.id());
-      *reply.mutable_response() = owner_.answer(frame.request());
-      frames_.send(reply);
+      take(frame.id(), std::move(*frame.mutable_request()));
     }
   }
+
+  void take(std::uint64_t id, ctl::Request request) {
+    std::erase_if(calls_, [](const CallPointer& call) { return !call->is_open(); });
+    auto call = std::make_shared<Call>(std::move(request),
+                                       [this, id](ctl::Response response) { send(id, std::move(response)); });
+    if (calls_.size() >= limits::kControlRequestsPerClient) {
+      call->refuse({Code::Limit, "too many requests at a time on one connection"});
+      return;
+    }
+    calls_.push_back(call);
+    owner_.listener_.on_call(std::move(call));
+  }
+
+  void send(std::uint64_t id, ctl::Response response) {
+    ctl::Frame frame;
+    frame.set_id(id);
+    *frame.mutable_response() = std::move(response);
+    if (frame.ByteSizeLong() > limits::kControlFrameBytes) {
+      auto& error = *frame.mutable_response()->mutable_error();
+      error.set_code(std::string(code_name(Code::Limit)));
+      error.set_message("the list is too long for one answer");
+      error.set_hint("look into a backup of the tracker, which is an SQLite database");
+    }
+    frames_.send(frame);
+  }
+
   void on_frames_closed(const Error&) override {
     if (ended_) return;
     ended_ = true;
+    abandon();
     owner_.on_client_ended(number_);
   }
+
   void end() {
     ended_ = true;
+    abandon();
     frames_.shutdown();
     owner_.on_client_ended(number_);
+  }
+
+  void abandon() {
+    for (const auto& call : calls_) call->abandon();
+    calls_.clear();
   }
 
   Control& owner_;
   const std::uint64_t number_;
   bool greeted_ = false;
   bool ended_ = false;
+  std::vector<CallPointer> calls_;
   io::FrameStream frames_;
 };
 
@@ -101,20 +144,6 @@ void Control::on_accept(std::unique_ptr<io::Stream> stream) {
   if (clients_.size() >= limits::kControlClients) return;
   const auto number = next_number_++;
   clients_[number] = std::make_unique<Client>(*this, number, std::move(stream));
-}
-
-ctl::Response Control::answer(const ctl::Request& request) {
-  ctl::Response response;
-  if (request.has_tracker_address()) {
-    response.mutable_address()->set_address(listener_.operator_address());
-  } else if (request.has_tracker_status()) {
-    *response.mutable_operator_status() = listener_.operator_status();
-  } else {
-    set_error({Code::Unsupported, "this is the control socket of a tracker, which does not know this request",
-               "for a peer daemon give its own socket: p2pctl --socket PATH"},
-              response);
-  }
-  return response;
 }
 
 void Control::on_client_ended(std::uint64_t number) {

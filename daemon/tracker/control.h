@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The operator's control socket: our own user and root may ask for the address and the status.
+// The operator's control socket: accepts p2pctl, checks who it is, and hands on each request as a Call.
+//
+// Only our own user and root are served (SO_PEERCRED). A client may have limits::kControlRequestsPerClient
+// requests at a time; frames over the limit and nonsense end its connection, nobody else's.
 #pragma once
 
 #include <functional>
@@ -15,12 +18,29 @@
 
 namespace p2p::tracker {
 
+// One request on its way. Answered once; an answer to a client that has gone is dropped.
+class Call {
+ public:
+  using Send = std::function<void(pb::control::Response)>;
+  Call(pb::control::Request request, Send send) : request_(std::move(request)), send_(std::move(send)) {}
+
+  const pb::control::Request& request() const { return request_; }
+  bool is_open() const { return send_ != nullptr; }
+  void answer(pb::control::Response response);
+  void refuse(const Error& error);
+  void abandon() { send_ = nullptr; }  // the client has gone; what was begun goes on
+
+ private:
+  pb::control::Request request_;
+  Send send_;
+};
+using CallPointer = std::shared_ptr<Call>;
+
 class Control final : private io::Acceptor::Listener {
  public:
   class Listener {
    public:
-    virtual std::string operator_address() = 0;
-    virtual pb::control::OperatorStatus operator_status() = 0;
+    virtual void on_call(CallPointer call) = 0;
 
    protected:
     ~Listener() = default;
@@ -38,7 +58,6 @@ class Control final : private io::Acceptor::Listener {
  private:
   class Client;
   void on_accept(std::unique_ptr<io::Stream> stream) override;
-  pb::control::Response answer(const pb::control::Request& request);
   void on_client_ended(std::uint64_t number);
   void reap();
 

@@ -3,6 +3,7 @@
 // secret. Each is made at the first start and never leaves the directory.
 #pragma once
 
+#include <array>
 #include <string>
 
 #include "daemon/base/result.h"
@@ -18,6 +19,9 @@ struct Keys {
   trust::KeyPair grant;
   Bytes pepper;
   Bytes salt_secret;
+
+  // What load_or_make() reads and makes.
+  static constexpr std::array<const char*, 5> kFiles{"root.key", "tls.key", "grant.key", "pepper", "salt"};
 
   static Result<Keys> load_or_make(const std::string& data_dir);
   TrackerId tracker() const;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "daemon/base/names.h"
+#include "daemon/tracker/restore.h"
 #include "daemon/tracker/server.h"
 
 namespace p2p::tracker {
@@ -27,6 +28,7 @@ class Program {
     if (!outcome) return complain("settings", outcome.error());
     if (*outcome == config::Outcome::Exit) return 0;
     ::umask(077);
+    if (!options.restore.empty()) return restore(options);
     log::start("p2p-trackerd", options.log_level);
 
     io::Loop loop;
@@ -43,6 +45,14 @@ class Program {
   }
 
  private:
+  static int restore(const Options& options) {
+    if (const auto status = restore_backup(options.restore, options.data_dir); !status)
+      return complain("cannot restore", status.error());
+    fmt::print("restored into {0}; now start the tracker on it: p2p-trackerd --data-dir {0}\n",
+               printable(options.data_dir));
+    return 0;
+  }
+
   void reload() {
     Options options;
     const auto outcome = load_options(argc_, argv_, options);

@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/base/digest.h"
 #include "daemon/base/ids.h"
 #include "daemon/base/time.h"
 #include "daemon/trust/statements.h"
@@ -99,8 +100,18 @@ struct Group {
   const Share* share(const InfoHash& info_hash) const;
 };
 
+using InviteToken = Id<struct InviteTokenTag, 16>;  // random; people see it in hex
+
+// A right to make accounts, for whoever has its token. The token itself is kept nowhere.
+struct Invite {
+  Sha256 hash;             // of the token
+  std::uint32_t uses = 1;  // left
+  WallTime expires;
+};
+
+// An invite's name is its hash in hex; it has change number 1 as long as it exists.
 struct Scope {
-  enum class Kind : std::uint8_t { Account, Group };
+  enum class Kind : std::uint8_t { Account, Group, Invite };
   Kind kind = Kind::Account;
   std::string name;
   auto operator<=>(const Scope&) const = default;
@@ -150,9 +161,19 @@ struct DropShare {
   GroupId group;
   InfoHash info_hash;
 };  // with its piece list
+struct PutInvite {
+  Invite invite;
+};
+struct UseInvite {
+  Sha256 hash;
+};  // holds only as long as a use is left; with the last one the invite is gone
+struct DropInvite {
+  Sha256 hash;
+};
 
-using Change = std::variant<PutAccount, PutDevice, DropDevice, PutRevocation, PutGroup, EndGroup, PutMember,
-                            DropMember, PutRequest, DropRequest, PutShare, DropShare>;
+using Change =
+    std::variant<PutAccount, PutDevice, DropDevice, PutRevocation, PutGroup, EndGroup, PutMember, DropMember,
+                 PutRequest, DropRequest, PutShare, DropShare, PutInvite, UseInvite, DropInvite>;
 
 // The first answer to a mutating request, given again when its key comes again.
 struct Remembered {
@@ -178,6 +199,7 @@ struct Snapshot {
   std::vector<Revocation> revocations;
   std::vector<Group> groups;
   std::vector<GroupId> ended_groups;
+  std::vector<Invite> invites;
   std::vector<Remembered> remembered;  // oldest first
 };
 
@@ -188,7 +210,8 @@ struct ScopeState {
   std::vector<Device> devices;
   std::vector<Revocation> revocations;  // of the account
   std::optional<Group> group;
-  std::optional<Remembered> remembered;  // of the request that met the conflict
+  std::optional<std::vector<Invite>> invites;  // all there are; not loaded for a group
+  std::optional<Remembered> remembered;        // of the request that met the conflict
 };
 
 }  // namespace p2p::tracker

@@ -34,11 +34,12 @@ Status take_registration(const std::string& value, Registration& out) {
   return fail(Code::InvalidArgument, fmt::format("'{}' is not open, invite or closed", value));
 }
 
-Status take_store(const std::string& value, std::string& out) {
-  if (!value.empty() && value != "sqlite" && value != "sqlite:")
-    return fail(Code::InvalidArgument, fmt::format("'{}' is not a store this program has", value),
-                "leave it out, or say 'sqlite': the database is in the data directory");
-  out = value;
+Status take_store(const std::string& value, std::string& database) {
+  constexpr std::string_view kScheme = "sqlite:";
+  if (!value.starts_with(kScheme) || value.size() == kScheme.size())
+    return fail(Code::InvalidArgument, fmt::format("'{}' is not a store that this program has", value),
+                "say sqlite:PATH, or leave it out: then the database is in the data directory");
+  database = value.substr(kScheme.size());
   return {};
 }
 
@@ -87,8 +88,10 @@ std::vector<config::Setting> settings(Options& options) {
        [o](const std::string& value) { return take_text(value, o->advertise); }},
       {"control", "PATH", "the operator's control socket", true,
        [o](const std::string& value) { return take_text(value, o->control); }},
-      {"store", "URL", "where accounts and groups are kept (default: sqlite)", true,
-       [o](const std::string& value) { return take_store(value, o->store); }},
+      {"store", "URL", "sqlite:PATH: where accounts and groups are kept (default: in the data directory)",
+       true, [o](const std::string& value) { return take_store(value, o->database); }},
+      {"restore", "FILE", "make a data directory of this backup and exit", true,
+       [o](const std::string& value) { return take_text(value, o->restore); }, true},
       {"registration", "MODE", "who may make accounts: open, invite or closed (default open)", true,
        [o](const std::string& value) { return take_registration(value, o->registration); }},
       {"log_level", "LEVEL", "trace, debug, info, warn or error (default info)", true,
@@ -134,6 +137,9 @@ Result<config::Outcome> load_options(int argc, const char* const* argv, Options&
   auto outcome = config::load(program, argc, argv);
   if (outcome && options.offline_after <= options.heartbeat)
     return fail(Code::InvalidArgument, "offline_after must be longer than heartbeat");
+  if (outcome && !options.restore.empty() && !options.database.empty())
+    return fail(Code::InvalidArgument, "--restore puts the database into the data directory",
+                "leave --store out, and move tracker.db afterwards");
   return outcome;
 }
 

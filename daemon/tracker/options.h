@@ -21,7 +21,8 @@ struct Options {
   HostPort listen{"::", 7733};
   std::string advertise;  // HOST or HOST:PORT; empty: a specific listen address, else the host name
   std::string control = "/run/p2p-tracker/control.sock";
-  std::string store;  // empty: SQLite in the data directory
+  std::string database;  // path of the SQLite database; empty: in the data directory
+  std::string restore;   // a backup of which a data directory is to be made, instead of running
   Registration registration = Registration::Open;
   log::Level log_level = log::Level::Info;
   Duration grant_lifetime = 4h;

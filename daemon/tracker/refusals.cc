@@ -40,4 +40,29 @@ tl::unexpected<Error> password_refused() {
   return fail(Code::LoginRefused, "the present password is wrong", "nothing was changed: try again");
 }
 
+tl::unexpected<Error> no_such_user(std::string_view user) {
+  return fail(Code::NotFound, fmt::format("there is no user '{}'", user),
+              "p2pctl tracker user list shows the users there are");
+}
+
+tl::unexpected<Error> registration_closed() {
+  return fail(Code::NotAllowed, "this tracker makes no new accounts", "ask its operator for one");
+}
+
+tl::unexpected<Error> invite_refused() {
+  return fail(Code::NotAllowed,
+              "this tracker makes accounts for invited users only, and the invite is not valid",
+              "ask the tracker's operator for an invite, and give it with --invite TOKEN");
+}
+
+Error account_disabled() {
+  return {Code::LoginRefused, "the tracker's operator has disabled this account",
+          "ask the operator why: files stay where they are"};
+}
+
+Error password_was_reset(std::string_view user) {
+  return {Code::LoginRequired, "the tracker's operator has set a new password",
+          fmt::format("log in with it: p2pctl login {}", user)};
+}
+
 }  // namespace p2p::tracker

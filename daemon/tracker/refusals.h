@@ -15,6 +15,13 @@ tl::unexpected<Error> not_admin(std::string_view group);
 tl::unexpected<Error> not_owner(std::string_view group);
 tl::unexpected<Error> login_required();
 tl::unexpected<Error> login_refused();
-tl::unexpected<Error> password_refused();  // the present one, of somebody who is logged in
+tl::unexpected<Error> password_refused();                   // the present one, of somebody who is logged in
+tl::unexpected<Error> no_such_user(std::string_view user);  // the operator's question only
+tl::unexpected<Error> registration_closed();
+tl::unexpected<Error> invite_refused();  // none, unknown, used up, run out: all the same
+
+// Why the operator ended a session.
+Error account_disabled();
+Error password_was_reset(std::string_view user);
 
 }  // namespace p2p::tracker

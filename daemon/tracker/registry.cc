@@ -106,6 +106,7 @@ Result<const Group*> Registry::joined_group(const Account& asker, const std::str
 // --- decisions -----------------------------------------------------------------------------------
 
 Result<Scope> Registry::scope_of(const Asked& asked) const {
+  if (asked.operation) return tracker::scope_of(*asked.operation);
   const auto& request = asked.request;
   const auto account_scope = [](const std::string& name) -> Result<Scope> {
     const auto folded = user_name(name);
@@ -173,6 +174,7 @@ bool Registry::is_repeated(const Asked& asked) const {
 }
 
 Decision Registry::decide(const Asked& asked) const {
+  if (asked.operation) return decide_operation(asked);
   const auto key = IdempotencyKey::from(std::string_view(asked.request.idempotency_key()));
   Decision refusal;
   if (!key) {
@@ -220,6 +222,7 @@ void Registry::load(Snapshot snapshot, WallTime now) {
     if (revocation.until > now) revocations_[{revocation.device, revocation.user}] = revocation;
   for (auto& group : snapshot.groups) add_group(std::move(group));
   ended_.insert(snapshot.ended_groups.begin(), snapshot.ended_groups.end());
+  for (const auto& invite : snapshot.invites) carry_out(PutInvite{invite});
   for (const auto& remembered : snapshot.remembered) remember(remembered);
 }
 
@@ -254,6 +257,10 @@ void Registry::replace(ScopeState state) {
   } else {
     if (const auto* known = group(state.scope.name)) drop_group(GroupId(known->head.id));
     if (state.group) add_group(std::move(*state.group));
+  }
+  if (state.invites) {
+    invites_.clear();
+    for (const auto& invite : *state.invites) carry_out(PutInvite{invite});
   }
   if (state.remembered) remember(*state.remembered);
 }

@@ -34,6 +34,7 @@
 #include "daemon/base/result.h"
 #include "daemon/meta/metainfo.h"
 #include "daemon/tracker/model.h"
+#include "daemon/tracker/operations.h"
 #include "proto/tracker.pb.h"
 
 namespace p2p::tracker {
@@ -71,8 +72,12 @@ struct DeviceNotice {
 struct RevocationNotice {
   Revocation revocation;
 };  // the device is unbound and what it was granted is void
+struct EndNotice {
+  DeviceId device;
+  Error reason;
+};  // its session, if there is one, ends
 using Notice = std::variant<RosterNotice, MembershipNotice, JoinNotice, FileNotice, WithdrawalNotice,
-                            DeviceNotice, RevocationNotice>;
+                            DeviceNotice, RevocationNotice, EndNotice>;
 
 // What an account is made of, prepared by the caller because it needs randomness and secrets. For
 // ChangePassword only record and salt count.
@@ -81,6 +86,7 @@ struct NewAccount {
   Bytes record;
   Bytes salt;
   std::uint32_t log_n = 0;
+  std::optional<Sha256> invite;  // a right to make it is asked for: the hash of the token that came
 };
 
 // A piece list that was uploaded, and the metadata that follows from it and the catalogue entry.
@@ -89,7 +95,8 @@ struct CheckedUpload {
   std::shared_ptr<const Bytes> piece_list;
 };
 
-// A mutating request with everything its decision depends on beside the registry.
+// A mutating request, or an operation of the operator, with everything its decision depends on beside the
+// registry.
 struct Asked {
   std::uint64_t session = 0;  // who waits for the answer
   std::uint64_t frame = 0;    // id of the request's frame
@@ -99,8 +106,9 @@ struct Asked {
   msg::Request request;
   std::optional<NewAccount> new_account;        // for CreateAccount and ChangePassword
   Bytes record;                                 // that a proof was compared with: for Login, ChangePassword
-  std::chrono::seconds grant_lifetime{};        // the longest of any grant alive: for RevokeSession
+  std::chrono::seconds grant_lifetime{};        // the longest of any grant alive: for revocations
   std::shared_ptr<const CheckedUpload> upload;  // for ShareFile; nothing: there was none
+  std::optional<Operation> operation;           // then there is no request, device or key
 };
 
 struct Decision {
@@ -142,6 +150,16 @@ class Registry {
   // When a grant that is made now for the device has to say that it was issued.
   WallTime issue_time(const DeviceId& device, WallTime now) const;
   bool are_together(const UserId& one, const UserId& other) const;  // members of one group
+
+  // --- for the operator, who sees everything (registry_operator.cc); in order of names
+  std::vector<const Account*> all_accounts() const;
+  std::vector<const Group*> all_groups() const;
+  Result<const Account*> existing_account(const std::string& name) const;
+  const std::set<DeviceId>& devices_of(const UserId& user) const;
+  const std::string& owner_of(const Group& group) const;  // the name
+  std::size_t memberships_of(const UserId& user) const;
+  std::size_t invites() const { return invites_.size(); }
+  bool has_expired_invites(WallTime now) const;
 
   // --- mutating requests
   // The scope that a request changes, or the refusal when that does not exist.
@@ -210,6 +228,16 @@ class Registry {
   void add_requests(const Group& group, const std::string& after, msg::JoinRequestPage& page) const;
   const std::string& name_of(const UserId& user) const;
 
+  Decision decide_operation(const Asked& asked) const;
+  Result<Decision> decide_one(const SetDisabled& operation, const Asked& asked) const;
+  Result<Decision> decide_one(const ResetPassword& operation, const Asked& asked) const;
+  Result<Decision> decide_one(const AddInvite& operation, const Asked& asked) const;
+  Result<Decision> decide_one(const DropExpiredInvites& operation, const Asked& asked) const;
+  Decision change_account(const Account& before, Account after) const;
+  Decision change_invites(const Sha256& subject, WallTime now) const;
+  void end_devices(const Account& account, const Error& reason, const Asked& asked, Decision& decision) const;
+  Status admits(const Sha256& invite, WallTime now) const;
+
   Group* find_group(const GroupId& id);
   void carry_out(const PutAccount& change);
   void carry_out(const PutDevice& change);
@@ -223,6 +251,9 @@ class Registry {
   void carry_out(const DropRequest& change);
   void carry_out(const PutShare& change);
   void carry_out(const DropShare& change);
+  void carry_out(const PutInvite& change);
+  void carry_out(const UseInvite& change);
+  void carry_out(const DropInvite& change);
   void add_group(Group group);
   void drop_group(const GroupId& id);
   void note_role(const Group& group, const UserId& user);
@@ -240,6 +271,7 @@ class Registry {
   std::map<UserId, std::set<std::string>> groups_of_;
   std::map<UserId, std::size_t> shares_of_;
   std::size_t shares_ = 0;
+  std::map<Sha256, Invite> invites_;
   std::map<Key, std::string> answers_;
   std::deque<Key> answer_order_;  // oldest first
 };

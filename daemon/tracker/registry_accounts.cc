@@ -36,6 +36,10 @@ Result<Decision> Registry::decide_create_account(const Asked& asked) const {
   CHECK(asked.new_account.has_value());
   const auto name = user_name(asked.request.create_account().user());
   if (!name) return fail(name.error());
+  const auto& invite = asked.new_account->invite;
+  // First of all: who has no invite does not learn which names are taken.
+  if (invite)
+    if (const auto admitted = admits(*invite, asked.now); !admitted) return fail(admitted.error());
   if (account(*name) != nullptr)
     return fail(Code::Exists, fmt::format("the user name '{}' is taken", *name),
                 fmt::format("choose another one, or log in: p2pctl login {}", *name));
@@ -48,6 +52,7 @@ Result<Decision> Registry::decide_create_account(const Asked& asked) const {
   made.created = asked.now;
   ChangeSet change;
   change.scope = {Scope::Kind::Account, *name};
+  if (invite) change.changes.emplace_back(UseInvite{*invite});
   change.changes.emplace_back(PutAccount{made});
   return bound_to(made, asked, std::move(change));
 }

@@ -2,10 +2,12 @@
 #include "daemon/tracker/server.h"
 
 #include <array>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
 #include "daemon/io/clock.h"
+#include "daemon/tracker/restore.h"
 #include "daemon/trust/address.h"
 
 namespace p2p::tracker {
@@ -17,14 +19,19 @@ std::string host_name() {
   return name.data();
 }
 
+std::string database_path(const Options& options, const DataDirectory& directory) {
+  return options.database.empty() ? directory.file("tracker.db") : options.database;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::start(io::Loop& loop, const Options& options, Bound<> on_reload) {
   auto directory = DataDirectory::open(options.data_dir);
   if (!directory) return fail(directory.error());
+  if (auto complete = check_restored(directory->path()); !complete) return fail(complete.error());
   auto keys = Keys::load_or_make(directory->path());
   if (!keys) return fail(keys.error());
-  auto store = SqliteStore::open(loop, directory->file("tracker.db"));
+  auto store = SqliteStore::open(loop, database_path(options, *directory));
   if (!store) return fail(store.error().in("cannot open the database"));
   std::unique_ptr<Server> server(
       new Server(loop, options, std::move(*directory), std::move(*keys), std::move(*store), on_reload));
@@ -42,9 +49,9 @@ Server::Server(io::Loop& loop, const Options& options, DataDirectory directory, 
       context_(keys_.tls, tls::kTrackerProtocol),
       registry_(keys_.tracker()),
       service_(loop, options, keys_, context_, registry_, *store_, bind<&Server::on_store_failed>(this)),
-      control_(loop, *this),
-      lifecycle_(loop, bind<&Server::on_stop>(this), on_reload),
-      started_(loop.now()) {}
+      operator_(loop, options_, registry_, service_, *store_, directory_.path()),
+      control_(loop, operator_),
+      lifecycle_(loop, bind<&Server::on_stop>(this), on_reload) {}
 
 Server::~Server() = default;
 
@@ -57,20 +64,20 @@ Status Server::open() {
   if (!wanted) return fail(wanted.error().in("--listen"));
   const auto listening = service_.listen(*wanted);
   if (!listening) return fail(listening.error());
-  listening_ = listening->text();
   if (auto folder = prepare_control_folder(options_.control); !folder) return folder;
   if (auto status = control_.listen(options_.control); !status)
     return fail(status.error().in("control socket"));
 
   auto address = advertised(*listening);
   if (!address) return fail(address.error());
-  address_ = std::move(*address);
-  if (auto status = directory_.write_file("address", address_ + "\n"); !status) return status;
+  if (auto status = directory_.write_file("address", *address + "\n"); !status) return status;
+  operator_.start(listening->text(), *address);
   log::info(
       "registry loaded",
       {{"users", registry_.accounts()}, {"groups", registry_.groups()}, {"shares", registry_.shares()}});
-  log::info("listening", {{"address", listening_}, {"control", options_.control}, {"tracker", address_}});
-  lifecycle_.notify_ready();
+  log::info("listening",
+            {{"address", listening->text()}, {"control", options_.control}, {"tracker", *address}});
+  lifecycle_.notify_ready([this] { return status_line(); });
   return {};
 }
 
@@ -106,21 +113,14 @@ void Server::on_stop() {
 void Server::on_store_failed(const Error& error) {
   if (!outcome_) return;
   outcome_ = fail(error.in("the store failed"));
+  lifecycle_.notify_stopping();
   on_stop();
 }
 
-pb::control::OperatorStatus Server::operator_status() {
-  pb::control::OperatorStatus status;
-  status.set_version(P2P_VERSION);
-  status.set_address(address_);
-  status.set_listen(listening_);
-  status.set_users(static_cast<double>(registry_.accounts()));
-  status.set_groups(static_cast<double>(registry_.groups()));
-  status.set_shares(static_cast<double>(registry_.shares()));
-  status.set_sessions(static_cast<double>(service_.sessions()));
-  status.set_uptime_seconds(seconds_of(loop_.now() - started_));
-  status.set_registration(std::string(registration_name(options_.registration)));
-  return status;
+std::string Server::status_line() const {
+  const auto status = operator_.status();
+  return fmt::format("{} users, {} groups, {} shares, {} sessions", status.users(), status.groups(),
+                     status.shares(), status.sessions());
 }
 
 }  // namespace p2p::tracker

@@ -10,6 +10,7 @@
 #include "daemon/io/loop.h"
 #include "daemon/tracker/control.h"
 #include "daemon/tracker/keys.h"
+#include "daemon/tracker/operator.h"
 #include "daemon/tracker/options.h"
 #include "daemon/tracker/registry.h"
 #include "daemon/tracker/service.h"
@@ -17,7 +18,7 @@
 
 namespace p2p::tracker {
 
-class Server final : private Control::Listener {
+class Server final {
  public:
   // Everything that can fail at a start happens here: directory and lock, keys, database, sockets.
   // `on_reload` is called at SIGHUP.
@@ -38,8 +39,7 @@ class Server final : private Control::Listener {
   Result<std::string> advertised(const io::SocketAddress& listening) const;
   void on_stop();
   void on_store_failed(const Error& error);
-  std::string operator_address() override { return address_; }
-  pb::control::OperatorStatus operator_status() override;
+  std::string status_line() const;
 
   io::Loop& loop_;
   Options options_;
@@ -49,11 +49,9 @@ class Server final : private Control::Listener {
   const tls::Context context_;
   Registry registry_;
   Service service_;
+  Operator operator_;
   Control control_;
   io::Lifecycle lifecycle_;
-  std::string listening_;
-  std::string address_;
-  TimePoint started_;
   Status outcome_;
 };
 

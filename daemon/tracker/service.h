@@ -7,6 +7,7 @@
 // the same turn of the loop.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -36,6 +37,14 @@ class Service final : private Sessions::Listener, private Mutations::Listener, p
   // Takes over what may change while running: registration, its rate, the life of grants.
   void reconfigure(const Options& options);
   std::size_t sessions() const { return sessions_.size(); }
+
+  // --- the operator (service_operator.cc)
+  // `done` is called once, when the operation is durable and those it concerns have been told, or refused;
+  // it may be called from inside.
+  using Operated = std::function<void(const Decision& decision)>;
+  void operate(Operation operation, Operated done);
+  const Passwords& passwords() const { return passwords_; }
+  const Presence& presence() const { return presence_; }
 
  private:
   using Answer = Result<msg::Response>;
@@ -70,6 +79,7 @@ class Service final : private Sessions::Listener, private Mutations::Listener, p
                      const msg::ReadMetadata& request);
   void on_decided(const Asked& asked, const Decision& decision) override;
   void on_store_failed(const Error& error) override;
+  void on_operated(const Asked& asked, const Decision& decision);
 
   // --- events (service_events.cc)
   void tell(const RosterNotice& notice);
@@ -79,6 +89,7 @@ class Service final : private Sessions::Listener, private Mutations::Listener, p
   void tell(const WithdrawalNotice& notice);
   void tell(const DeviceNotice& notice);
   void tell(const RevocationNotice& notice);
+  void tell(const EndNotice& notice);
   void tell_peer_changed(const ShareKey& share, const DeviceId& changed);
   void push_to_user(const UserId& user, const msg::Event& event);
   void leave_all_shares(const DeviceId& device);
@@ -130,6 +141,8 @@ class Service final : private Sessions::Listener, private Mutations::Listener, p
     std::uint16_t port = 0;
   };
   std::map<DeviceId, Reach> reach_;
+  std::map<std::uint64_t, Operated> operations_;  // under way, by number; mutations bound them
+  std::uint64_t next_operation_ = 1;
   bool stopping_ = false;
   Mutations mutations_;
   DialBack dial_back_;

@@ -40,11 +40,7 @@ Status Service::prepare_account(Session& session, Asked& asked) {
   if (request.proof().size() != Passwords::kProofBytes)
     return fail(Code::InvalidArgument, "the proof of a password has 32 bytes");
   if (options_.registration == Registration::Closed)
-    return fail(Code::NotAllowed, "this tracker makes no new accounts", "ask its operator for one");
-  if (options_.registration == Registration::Invite)
-    return fail(Code::NotAllowed,
-                "this tracker makes accounts for invited users only, and the invite is not valid",
-                "ask the tracker's operator for an invite");
+    return registration_closed();
   if (!registration_rates_.take(session.source(), loop_.now()))
     return fail(Code::Busy, "too many new accounts from this address", "try again in some minutes");
   NewAccount made;
@@ -52,6 +48,7 @@ Status Service::prepare_account(Session& session, Asked& asked) {
   made.record = passwords_.record(made.id, as_bytes(request.proof()));
   made.salt = passwords_.salt_for(*name);
   made.log_n = passwords_.log_n();
+  if (options_.registration == Registration::Invite) made.invite = invite_hash(request.invite());
   asked.new_account = std::move(made);
   return {};
 }
@@ -153,6 +150,10 @@ void Service::read_metadata(Session& session, std::uint64_t frame, const Account
 }
 
 void Service::on_decided(const Asked& asked, const Decision& decision) {
+  if (asked.operation) {
+    on_operated(asked, decision);
+    return;
+  }
   auto* session = sessions_.find(asked.session);
   if (session != nullptr) {
     // Also for an answer that was remembered: this session may be another one than the first time.

@@ -11,7 +11,7 @@
 namespace p2p::tracker {
 namespace {
 
-constexpr std::array<std::string_view, 2> kMigrations{R"sql(
+constexpr std::array<std::string_view, 3> kMigrations{R"sql(
 CREATE TABLE accounts (
   user_id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL, salt BLOB NOT NULL,
   log_n INTEGER NOT NULL, disabled INTEGER NOT NULL, created INTEGER NOT NULL, change INTEGER NOT NULL
@@ -57,6 +57,11 @@ CREATE TABLE revocations (
   until INTEGER NOT NULL, PRIMARY KEY (user_id, device_id)
 ) WITHOUT ROWID;
 CREATE INDEX revocations_by_end ON revocations (until);
+)sql",
+                                                      R"sql(
+CREATE TABLE invites (
+  hash BLOB PRIMARY KEY, uses INTEGER NOT NULL, expires INTEGER NOT NULL
+) WITHOUT ROWID;
 )sql"};
 
 // Stored ids have the right length unless the file was damaged; the caller asks `ok` at the end.
@@ -260,6 +265,20 @@ Result<std::vector<Group>> SqliteRows::read_groups(const std::string& name) {
   return groups;
 }
 
+Result<std::vector<Invite>> SqliteRows::read_invites() {
+  const auto query = statement("SELECT hash, uses, expires FROM invites");
+  if (!query) return fail(query.error());
+  std::vector<Invite> invites;
+  const auto status = for_each_row(**query, "invite", [&](const storage::Statement& row) {
+    bool ok = true;
+    invites.push_back(
+        {id_at<Sha256>(row, 0, ok), static_cast<std::uint32_t>(row.integer(1)), time_at(row, 2)});
+    return ok && row.integer(1) > 0;
+  });
+  if (!status) return fail(status.error());
+  return invites;
+}
+
 Result<Snapshot> SqliteRows::load() {
   Snapshot snapshot;
   auto accounts = read_accounts({});
@@ -283,6 +302,9 @@ Result<Snapshot> SqliteRows::load() {
     return ok;
   });
   if (!status) return fail(status.error());
+  auto invites = read_invites();
+  if (!invites) return fail(invites.error());
+  snapshot.invites = std::move(*invites);
   query = statement("SELECT device_id, key, response FROM answers ORDER BY number");
   if (!query) return fail(query.error());
   status = for_each_row(**query, "remembered answer", [&](const storage::Statement& row) {
@@ -298,6 +320,11 @@ Result<Snapshot> SqliteRows::load() {
 Result<ScopeState> SqliteRows::load_scope(const Scope& scope, const std::optional<Remembered>& request) {
   ScopeState state;
   state.scope = scope;
+  if (scope.kind != Scope::Kind::Group) {
+    auto invites = read_invites();
+    if (!invites) return fail(invites.error());
+    state.invites = std::move(*invites);
+  }
   if (scope.kind == Scope::Kind::Account) {
     auto accounts = read_accounts(scope.name);
     if (!accounts) return fail(accounts.error());
@@ -310,7 +337,7 @@ Result<ScopeState> SqliteRows::load_scope(const Scope& scope, const std::optiona
       if (!revocations) return fail(revocations.error());
       state.revocations = std::move(*revocations);
     }
-  } else {
+  } else if (scope.kind == Scope::Kind::Group) {
     auto groups = read_groups(scope.name);
     if (!groups) return fail(groups.error());
     if (!groups->empty()) state.group = std::move(groups->front());
@@ -346,15 +373,19 @@ Result<Bytes> SqliteRows::read_piece_list(const ShareKey& share, std::uint64_t o
   return chunk;
 }
 
+Result<std::shared_ptr<storage::DatabaseCopy>> SqliteRows::copy_to(const std::string& path) {
+  return storage::DatabaseCopy::start(database_, path);
+}
+
 // --- writing -------------------------------------------------------------------------------------
 
 std::vector<CommitResult> SqliteRows::write(std::span<const ChangeSet> batch) {
   std::vector<CommitResult> results(batch.size());
   const auto status = database_.transaction([&]() -> Status {
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      const auto number = change_number(batch[i].scope);
-      if (!number) return fail(number.error());
-      if (*number != batch[i].expected) {
+      const auto holding = holds(batch[i]);
+      if (!holding) return fail(holding.error());
+      if (!*holding) {
         results[i].outcome = CommitResult::Outcome::Conflict;
         continue;
       }
@@ -366,7 +397,37 @@ std::vector<CommitResult> SqliteRows::write(std::span<const ChangeSet> batch) {
   return results;
 }
 
+Result<bool> SqliteRows::holds(const ChangeSet& change) {
+  const auto number = change_number(change.scope);
+  if (!number) return fail(number.error());
+  if (*number != change.expected) return false;
+  for (const auto& part : change.changes) {
+    const auto* use = std::get_if<UseInvite>(&part);
+    if (use == nullptr) continue;
+    const auto left = uses_left(use->hash);
+    if (!left) return fail(left.error());
+    if (*left == 0) return false;
+  }
+  return true;
+}
+
+Result<std::uint64_t> SqliteRows::uses_left(const Sha256& invite) {
+  const auto query = statement("SELECT uses FROM invites WHERE hash = ?");
+  if (!query) return fail(query.error());
+  (*query)->bind(invite.view());
+  const auto row = (*query)->step();
+  if (!row) return fail(row.error());
+  const auto left = *row ? number_at(**query, 0) : 0;
+  (*query)->reset();
+  return left;
+}
+
 Result<std::uint64_t> SqliteRows::change_number(const Scope& scope) {
+  if (scope.kind == Scope::Kind::Invite) {
+    const auto left = uses_left(Sha256::from_hex(scope.name).value_or(Sha256{}));
+    if (!left) return fail(left.error());
+    return std::uint64_t{*left > 0 ? 1u : 0u};
+  }
   const auto query =
       statement(scope.kind == Scope::Kind::Account ? "SELECT change FROM accounts WHERE name = ?"
                                                    : "SELECT change FROM groups WHERE name = ?");
@@ -383,6 +444,7 @@ Status SqliteRows::write_one(const ChangeSet& change) {
   for (const auto& part : change.changes)
     if (auto status = std::visit([this](const auto& one) { return write_row(one); }, part); !status)
       return status;
+  if (change.scope.kind == Scope::Kind::Invite) return {};
   auto status =
       change.scope.kind == Scope::Kind::Account
           ? run("UPDATE accounts SET change = ? WHERE name = ?", change.next, change.scope.name)
@@ -464,6 +526,21 @@ Status SqliteRows::write_row(const PutShare& change) {
 
 Status SqliteRows::write_row(const DropShare& change) {
   return run("DELETE FROM shares WHERE group_id = ? AND info_hash = ?", change.group, change.info_hash);
+}
+
+Status SqliteRows::write_row(const PutInvite& change) {
+  const auto& invite = change.invite;
+  return run("INSERT INTO invites VALUES (?, ?, ?)", invite.hash, invite.uses, invite.expires);
+}
+
+Status SqliteRows::write_row(const UseInvite& change) {
+  if (auto status = run("UPDATE invites SET uses = uses - 1 WHERE hash = ?", change.hash); !status)
+    return status;
+  return run("DELETE FROM invites WHERE hash = ? AND uses = 0", change.hash);
+}
+
+Status SqliteRows::write_row(const DropInvite& change) {
+  return run("DELETE FROM invites WHERE hash = ?", change.hash);
 }
 
 Status SqliteRows::remember(const Remembered& remembered) {

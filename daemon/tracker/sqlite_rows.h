@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/storage/sqlite.h"
+#include "daemon/storage/sqlite_copy.h"
 #include "daemon/tracker/store.h"
 
 namespace p2p::tracker {
@@ -24,6 +25,8 @@ class SqliteRows {
   std::vector<CommitResult> write(std::span<const ChangeSet> batch);
   Result<ScopeState> load_scope(const Scope& scope, const std::optional<Remembered>& request);
   Result<Bytes> read_piece_list(const ShareKey& share, std::uint64_t offset);
+  // Begins a copy of the whole database as a new file; its steps go between other calls.
+  Result<std::shared_ptr<storage::DatabaseCopy>> copy_to(const std::string& path);
 
  private:
   explicit SqliteRows(storage::Database database) : database_(std::move(database)) {}
@@ -33,6 +36,7 @@ class SqliteRows {
   template <class... Values>
   Status run(std::string_view sql, const Values&... values);
   Result<std::uint64_t> change_number(const Scope& scope);
+  Result<bool> holds(const ChangeSet& change);  // its scope and its invite are as it expects
   Status write_one(const ChangeSet& change);
   Status write_row(const PutAccount& change);
   Status write_row(const PutDevice& change);
@@ -46,6 +50,9 @@ class SqliteRows {
   Status write_row(const DropRequest& change);
   Status write_row(const PutShare& change);
   Status write_row(const DropShare& change);
+  Status write_row(const PutInvite& change);
+  Status write_row(const UseInvite& change);
+  Status write_row(const DropInvite& change);
   Status remember(const Remembered& remembered);
 
   // `name` empty: all.
@@ -54,6 +61,8 @@ class SqliteRows {
   Result<std::vector<Revocation>> read_revocations(const UserId* user);
   Result<std::vector<Group>> read_groups(const std::string& name);
   Status read_rows(Group& group);
+  Result<std::vector<Invite>> read_invites();
+  Result<std::uint64_t> uses_left(const Sha256& invite);
 
   storage::Database database_;
   std::map<std::string_view, storage::Statement> statements_;  // dies before the database

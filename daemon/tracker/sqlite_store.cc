@@ -47,6 +47,25 @@ void SqliteStore::reload(Scope scope, std::optional<Remembered> request, ScopeDo
       [done = std::move(done)](Result<ScopeState> state) { done(std::move(state)); });
 }
 
+void SqliteStore::copy_to(std::string path, CopyDone done) {
+  scope_.run(
+      pool_, [rows = rows_, path = std::move(path)] { return rows->copy_to(path); },
+      [this, done = std::move(done)](Result<std::shared_ptr<storage::DatabaseCopy>> copy) {
+        if (copy) copy_more(std::move(*copy), done);
+        else done(fail(copy.error()));
+      });
+}
+
+void SqliteStore::copy_more(std::shared_ptr<storage::DatabaseCopy> copy, CopyDone done) {
+  scope_.run(
+      pool_, [rows = rows_, copy] { return copy->step(); },
+      [this, copy, done = std::move(done)](Result<bool> complete) {
+        if (!complete) done(fail(complete.error()));
+        else if (*complete) done(copy);
+        else copy_more(copy, done);
+      });
+}
+
 void SqliteStore::read_piece_list(ShareKey share, std::uint64_t offset, BytesDone done) {
   scope_.run(
       pool_, [rows = rows_, share, offset] { return rows->read_piece_list(share, offset); },

@@ -24,8 +24,15 @@ class SqliteStore final : public Store {
   void reload(Scope scope, std::optional<Remembered> request, ScopeDone done) override;
   void read_piece_list(ShareKey share, std::uint64_t offset, BytesDone done) override;
 
+  // Copies the database into a new file: all that was acknowledged before, and perhaps what is while it
+  // lasts. Steps of it and batches of changes take turns. What it gives is a file that has all of it and is
+  // not synced.
+  using CopyDone = std::function<void(Result<std::shared_ptr<storage::DatabaseCopy>>)>;
+  void copy_to(std::string path, CopyDone done);
+
  private:
   void write_batch();
+  void copy_more(std::shared_ptr<storage::DatabaseCopy> copy, CopyDone done);
 
   std::shared_ptr<SqliteRows> rows_;  // jobs own what they touch
   std::vector<ChangeSet> waiting_;

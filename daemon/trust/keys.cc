@@ -38,7 +38,18 @@ class FileDescriptor {
   int fd_;
 };
 
-// The content of a file that only its owner may read; nothing when there is no such file.
+std::shared_ptr<EVP_PKEY> own(EVP_PKEY* key) { return {key, &EVP_PKEY_free}; }
+
+Bytes to_pem(EVP_PKEY* key) {
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new(BIO_s_mem()), &BIO_free);
+  CHECK(bio && PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1);
+  char* text = nullptr;
+  const auto length = BIO_get_mem_data(bio.get(), &text);
+  return to_bytes(as_bytes({text, static_cast<std::size_t>(length)}));
+}
+
+}  // namespace
+
 Result<std::optional<Bytes>> read_secret_file(const std::string& path) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) {
@@ -64,7 +75,6 @@ Result<std::optional<Bytes>> read_secret_file(const std::string& path) {
   return content;
 }
 
-// Durable before it has its name, so that a key that was used once is never lost or half written.
 Status write_secret_file(const std::string& path, ByteSpan content) {
   const std::string temporary = path + ".new";
   // What a crash left behind may have another mode, and somebody may hold it open.
@@ -89,18 +99,6 @@ Status write_secret_file(const std::string& path, ByteSpan content) {
   if (directory.get() < 0 || ::fsync(directory.get()) != 0) return fail(system_error(errno, folder));
   return {};
 }
-
-std::shared_ptr<EVP_PKEY> own(EVP_PKEY* key) { return {key, &EVP_PKEY_free}; }
-
-Bytes to_pem(EVP_PKEY* key) {
-  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new(BIO_s_mem()), &BIO_free);
-  CHECK(bio && PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1);
-  char* text = nullptr;
-  const auto length = BIO_get_mem_data(bio.get(), &text);
-  return to_bytes(as_bytes({text, static_cast<std::size_t>(length)}));
-}
-
-}  // namespace
 
 Fingerprint fingerprint(const PublicKey& key) {
   Bytes spki(kSpkiPrefix.begin(), kSpkiPrefix.end());

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "daemon/base/ids.h"
@@ -51,6 +52,11 @@ T random_id() {
 
 Sha256 hmac_sha256(ByteSpan key, ByteSpan message);
 bool equal_in_constant_time(ByteSpan a, ByteSpan b);
+
+// The content of a small file that only its owner may read; nothing when there is no such file.
+Result<std::optional<Bytes>> read_secret_file(const std::string& path);
+// Durable before it has its name, so that a key that was used once is never lost or half written.
+Status write_secret_file(const std::string& path, ByteSpan content);
 
 // Reads a secret of `size` bytes from a file of mode 0600, or makes it.
 Result<Bytes> load_or_make_secret(const std::string& path, std::size_t size);
