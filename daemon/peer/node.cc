@@ -135,6 +135,7 @@ void Node::leave_account(std::function<void(const Status&)> done) {
   transfers_.unload();
   memberships_.clear();
   grant_timer_.cancel();
+  reachable_.reset();
   account_->logged_in = false;
   store_.run(
       scope_, [id = account_->id](storage::StateDb& db) { return db.leave(id); }, std::move(done));

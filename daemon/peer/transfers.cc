@@ -90,6 +90,7 @@ void Transfers::unload() {
   announced_.clear();
   announce_due_.clear();
   queued_.clear();
+  turns_.clear();
   check_timer_.cancel();
   around_.loop.defer([old] {});
   account_ = 0;
@@ -101,6 +102,7 @@ Transfer& Transfers::add(storage::TransferRow row, std::shared_ptr<const meta::M
                                   around_.store, around_.random, upload_,
                                   download_,     around_.self,   around_.options.checkpoint_interval};
   const bool ready = metainfo != nullptr;
+  turns_[id] = next_turn_++;
   auto& transfer = transfers_[id];
   TransferOwner& owner = *this;
   transfer = std::make_unique<Transfer>(services, owner, account_, std::move(row), std::move(metainfo));
@@ -122,6 +124,7 @@ void Transfers::remove(const DownloadId& id, Done done) {
   around_.loop.defer([old = std::shared_ptr<Transfer>(std::move(at->second))] {});
   transfers_.erase(at);
   queued_.erase(id);
+  turns_.erase(id);
   around_.store.run(
       scope_, [id](storage::StateDb& db) { return db.remove_transfer(id); },
       [done = std::move(done)](const Status& status) {
@@ -171,8 +174,8 @@ void Transfers::schedule() {
   for (const auto& [id, transfer] : transfers_)
     if (transfer->row().state == TransferState::Downloading && !transfer->is_barred())
       fetching.push_back(transfer.get());
-  std::sort(fetching.begin(), fetching.end(), [](const Transfer* a, const Transfer* b) {
-    return std::pair(a->row().added, a->row().id) < std::pair(b->row().added, b->row().id);
+  std::sort(fetching.begin(), fetching.end(), [this](const Transfer* a, const Transfer* b) {
+    return turns_.at(a->row().id) < turns_.at(b->row().id);
   });
   const auto active = std::min(fetching.size(), around_.options.max_active_downloads);
   for (std::size_t i = 0; i < fetching.size(); ++i) {
@@ -191,7 +194,9 @@ void Transfers::schedule() {
 
 // --- commands and files ------------------------------------------------------------------------------
 
+// Its turn is the last: the one that took its place is not driven out.
 void Transfers::resume(Transfer& transfer, Done done) {
+  turns_[transfer.row().id] = next_turn_++;
   transfer.resume(std::move(done));
   if (transfer.metainfo() == nullptr) load_metainfo(transfer.row().id);
   schedule();

@@ -124,6 +124,8 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   std::size_t greeting_ = 0;  // accepted, not yet open
   std::size_t dialling_ = 0;
   std::set<DownloadId> queued_;
+  std::map<DownloadId, std::uint64_t> turns_;  // as they were started, or resumed
+  std::uint64_t next_turn_ = 0;
   std::map<DownloadId, pb::tracker::Activity> announced_;
   std::set<DownloadId> announce_due_;
   swarm::TokenBucket upload_;
