@@ -39,8 +39,7 @@ Status Service::prepare_account(Session& session, Asked& asked) {
   if (!name) return fail(name.error());
   if (request.proof().size() != Passwords::kProofBytes)
     return fail(Code::InvalidArgument, "the proof of a password has 32 bytes");
-  if (options_.registration == Registration::Closed)
-    return registration_closed();
+  if (options_.registration == Registration::Closed) return registration_closed();
   if (!registration_rates_.take(session.source(), loop_.now()))
     return fail(Code::Busy, "too many new accounts from this address", "try again in some minutes");
   NewAccount made;
