@@ -80,7 +80,10 @@ void Transfers::load_metainfo(const DownloadId& id) {
 
 void Transfers::unload() {
   std::vector<PeerLink*> links;
-  for (auto& [link, owned] : links_) links.push_back(link);
+  // One that is being greeted finds nothing here; cutting it would tell the tracker, which may just be
+  // trying whether this device can be reached, that it cannot.
+  for (auto& [link, owned] : links_)
+    if (link->is_open() || link->is_dialled()) links.push_back(link);
   for (auto& [id, transfer] : transfers_) transfer->close_links();
   for (auto* link : links)
     if (links_.contains(link)) drop_link(*link);

@@ -273,6 +273,7 @@ def a_broken_configuration_file_is_refused_with_its_place():
         refuses_to_start(spare(alice, 'missing') + ['--config', '/nonexistent.conf'], '/nonexistent.conf')
         refuses_to_start(spare(alice, 'key') + ['--set', 'nonsense=1'], 'nonsense')
         refuses_to_start(spare(alice, 'value') + ['--set', 'upload=much'], 'much')
+        refuses_to_start(spare(alice, 'interval') + ['--set', 'file_check_interval=99ms'], '100ms')
         good = world.path('good.conf')
         with open(good, 'w', encoding='utf-8') as file:
             file.write('upload = "20M"\n')
