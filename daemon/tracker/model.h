@@ -125,6 +125,7 @@ struct PutDevice {
 };
 struct DropDevice {
   DeviceId device;
+  UserId user;  // it stays if it is bound to another one meanwhile
 };
 struct PutRevocation {
   Revocation revocation;

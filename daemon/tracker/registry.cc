@@ -150,7 +150,8 @@ Result<Decision> Registry::decide_body(const Asked& asked) const {
   if (request.body_case() == msg::Request::kCreateAccount) return decide_create_account(asked);
   if (request.body_case() == msg::Request::kLogin) return decide_login(asked);
   const auto* asker = account_of(asked.device);
-  if (asker == nullptr) return login_required();
+  // Another login of the same device may have been decided while this waited for its turn.
+  if (asker == nullptr || (asked.user && asker->id != *asked.user)) return login_required();
   switch (request.body_case()) {
     case msg::Request::kLogout: return decide_logout(*asker, asked);
     case msg::Request::kChangePassword: return decide_password(*asker, asked);
@@ -247,7 +248,7 @@ void Registry::replace(ScopeState state) {
   if (state.scope.kind == Scope::Kind::Account) {
     if (state.account) {
       const auto bound = devices_of_[state.account->id];  // a copy: dropping alters it
-      for (const auto& device : bound) carry_out(DropDevice{device});
+      for (const auto& device : bound) carry_out(DropDevice{device, state.account->id});
       std::erase_if(revocations_, [&](const auto& row) { return row.first.second == state.account->id; });
       carry_out(PutAccount{std::move(*state.account)});
     }
@@ -276,14 +277,15 @@ void Registry::carry_out(const PutAccount& change) {
 }
 
 void Registry::carry_out(const PutDevice& change) {
-  carry_out(DropDevice{change.device.id});  // it may have belonged to somebody else
+  if (const auto former = devices_.find(change.device.id); former != devices_.end())
+    carry_out(DropDevice{change.device.id, former->second.user});
   devices_[change.device.id] = change.device;
   devices_of_[change.device.user].insert(change.device.id);
 }
 
 void Registry::carry_out(const DropDevice& change) {
   const auto found = devices_.find(change.device);
-  if (found == devices_.end()) return;
+  if (found == devices_.end() || found->second.user != change.user) return;
   devices_of_[found->second.user].erase(change.device);
   devices_.erase(found);
 }

@@ -102,6 +102,7 @@ struct Asked {
   std::uint64_t frame = 0;    // id of the request's frame
   trust::PublicKey key;       // of the device that asks
   DeviceId device;
+  std::optional<UserId> user;  // whose device it was when the request came, for what changes an account
   WallTime now;
   msg::Request request;
   std::optional<NewAccount> new_account;        // for CreateAccount and ChangePassword

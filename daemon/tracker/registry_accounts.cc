@@ -33,7 +33,8 @@ Decision Registry::bound_to(const Account& account, const Asked& asked, ChangeSe
 }
 
 Result<Decision> Registry::decide_create_account(const Asked& asked) const {
-  CHECK(asked.new_account.has_value());
+  // A repeated request is not prepared; its answer may have been forgotten while it waited for its turn.
+  if (!asked.new_account) return fail(Code::Busy, "the request came again too late", "try again");
   const auto name = user_name(asked.request.create_account().user());
   if (!name) return fail(name.error());
   const auto& invite = asked.new_account->invite;
@@ -70,7 +71,7 @@ Result<Decision> Registry::decide_login(const Asked& asked) const {
 
 Result<Decision> Registry::decide_logout(const Account& asker, const Asked& asked) const {
   auto change = change_of(asker);
-  change.changes.emplace_back(DropDevice{asked.device});
+  change.changes.emplace_back(DropDevice{asked.device, asker.id});
   Decision decision;
   decision.answer.mutable_done();
   decision.change = std::move(change);
@@ -124,7 +125,7 @@ void Registry::revoke_device(const Account& owner, const DeviceId& device, WallT
   made.until = made.at + grant_lifetime + limits::kGrantGrace + limits::kRevocationMargin;
   if (const auto former = revocations_.find({device, owner.id}); former != revocations_.end())
     made.until = std::max(made.until, former->second.until);
-  decision.change->changes.emplace_back(DropDevice{device});
+  decision.change->changes.emplace_back(DropDevice{device, owner.id});
   decision.change->changes.emplace_back(PutRevocation{made});
   decision.notices.emplace_back(RevocationNotice{made});
 }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include "daemon/io/clock.h"
 #include "daemon/storage/directory.h"
 #include "daemon/tracker/backup_file.h"
 #include "daemon/tracker/keys.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr const char* kDatabase = "tracker.db";
 constexpr const char* kUnpacked = "tracker.db.restore";
+constexpr std::int64_t kMicroseconds = 1'000'000;  // a second has room for so many changes
 constexpr const char* kMark = "restoring";
 
 // Nothing of a tracker may be there, but what a restore that was cut short has left.
@@ -53,6 +55,10 @@ Status fill(const storage::Directory& folder, const storage::Descriptor& backup,
     auto rows = SqliteRows::open(path);
     if (!rows) return fail(rows.error().in(file));
     if (const auto loaded = rows->load(); !loaded) return fail(loaded.error().in(file));
+    // By the clock, so that the same file restored twice goes forward as well.
+    if (auto raised = rows->raise_epochs(static_cast<std::uint64_t>(io::wall_now().seconds * kMicroseconds));
+        !raised)
+      return raised;
   }
   for (const auto& [name, content] : *keys)
     if (auto written = trust::write_secret_file(folder.path_of(name), content); !written) return written;

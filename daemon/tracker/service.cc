@@ -15,8 +15,10 @@
 namespace p2p::tracker {
 namespace {
 
-constexpr double kLoginBurst = 20;  // per account and per source; no lock-out that a stranger can keep up
+constexpr double kLoginBurst = 20;  // per source; a stranger's share of what a user has is small
 constexpr double kLoginsPerSecond = 0.1;
+constexpr double kUserLoginBurst = 60;
+constexpr double kUserLoginsPerSecond = 1;
 // The largest piece list twice at once: publishing and reading it must not run into the request rate.
 constexpr double kMetadataBurst = 2.0 * limits::kMetadataBytes / limits::kMetadataChunkBytes;
 constexpr auto kProbeAgainAfter = std::chrono::seconds(60);
@@ -66,6 +68,7 @@ Service::Service(io::Loop& loop, const Options& options, const Keys& keys, const
       request_rates_({limits::kRequestBurst, limits::kRequestsPerSecond}),
       metadata_rates_({kMetadataBurst, limits::kRequestsPerSecond}),
       login_rates_({kLoginBurst, kLoginsPerSecond}),
+      user_login_rates_({kUserLoginBurst, kUserLoginsPerSecond}),
       registration_rates_(registration_rate(options)),
       longest_grant_(options.grant_lifetime),
       mutations_(registry, store, *this),

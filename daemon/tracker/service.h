@@ -119,7 +119,9 @@ class Service final : private Sessions::Listener, private Mutations::Listener, p
   Passwords passwords_;
   Rates request_rates_;
   Rates metadata_rates_;  // chunks of piece lists, in and out
-  Rates login_rates_;
+  Rates login_rates_;     // of one source
+  Rates
+      user_login_rates_;  // of one user from wherever: wide, so that nobody can be locked out from one place
   Rates registration_rates_;
   Bytes key_set_;
   WallTime key_set_signed_;

@@ -16,6 +16,7 @@ void Service::mutate(Session& session, std::uint64_t frame, const msg::Request& 
   asked.frame = frame;
   asked.key = session.key();
   asked.device = session.device();
+  if (const auto* asker = registry_.account_of(asked.device)) asked.user = asker->id;
   asked.now = io::wall_now();
   asked.grant_lifetime = std::chrono::duration_cast<std::chrono::seconds>(longest_grant_);
   asked.request = request;
@@ -57,7 +58,7 @@ Status Service::check_proof(Session& session, const std::string& name, const std
   if (proof.size() != Passwords::kProofBytes)
     return fail(Code::InvalidArgument, "the proof of a password has 32 bytes");
   const auto now = loop_.now();
-  if (!login_rates_.take("from" + session.source(), now) || !login_rates_.take("user" + name, now))
+  if (!login_rates_.take(session.source(), now) || !user_login_rates_.take(name, now))
     return fail(Code::Busy, "too many attempts to give a password", "try again in a minute");
   if (passwords_.fits(registry_.account(name), as_bytes(proof))) return {};
   log::info("password refused", {{"address", session.remote().text()}, {"device", session.device().hex()}});

@@ -470,7 +470,7 @@ Status SqliteRows::write_row(const PutDevice& change) {
 }
 
 Status SqliteRows::write_row(const DropDevice& change) {
-  return run("DELETE FROM devices WHERE device_id = ?", change.device);
+  return run("DELETE FROM devices WHERE device_id = ? AND user_id = ?", change.device, change.user);
 }
 
 Status SqliteRows::write_row(const PutRevocation& change) {
@@ -484,6 +484,10 @@ Status SqliteRows::write_row(const PutGroup& change) {
   const auto& head = change.head;
   return run("INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, 0, 0)", head.id, head.name, head.description,
              head.unlisted, head.statement, head.created);
+}
+
+Status SqliteRows::raise_epochs(std::uint64_t floor) {
+  return run("UPDATE groups SET change = max(change + 1, ?1), epoch = max(change + 1, ?1)", floor);
 }
 
 Status SqliteRows::write_row(const EndGroup& change) {

@@ -26,6 +26,9 @@ class SqliteRows {
   Result<ScopeState> load_scope(const Scope& scope, const std::optional<Remembered>& request);
   Result<Bytes> read_piece_list(const ShareKey& share, std::uint64_t offset);
   // Begins a copy of the whole database as a new file; its steps go between other calls.
+  // After a restore: no change number or epoch below `floor`, and none that was used before, so that
+  // members' daemons do not take the next roster for an old one.
+  Status raise_epochs(std::uint64_t floor);
   Result<std::shared_ptr<storage::DatabaseCopy>> copy_to(const std::string& path);
 
  private:

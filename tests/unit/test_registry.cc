@@ -99,6 +99,45 @@ TEST(device_that_logs_in_as_another_user_leaves_the_first) {
   EXPECT_EQ(world.registry.account_of(world.devices["alice"].id)->name, "bob");
 }
 
+TEST(request_that_a_login_overtook_changes_neither_account) {
+  TrackerWorld world;
+  world.create_account("alice");
+  world.create_account("bob");
+  msg::Request request;
+  request.mutable_logout();
+  auto logout = world.asked("alice", request);
+  logout.user = world.registry.account("alice")->id;
+
+  EXPECT_EQ(world.login("alice", "bob"), "");
+
+  EXPECT_EQ(world.run(logout), "login_required");
+  EXPECT_EQ(world.registry.account_of(world.devices["alice"].id)->name, "bob");
+}
+
+TEST(device_is_dropped_only_where_it_is_still_bound) {
+  TrackerWorld world;
+  world.create_account("alice");
+  world.create_account("bob");
+  msg::Request request;
+  request.mutable_logout();
+  const auto late = world.registry.decide(world.asked("alice", request));
+
+  EXPECT_EQ(world.login("alice", "bob"), "");
+  world.registry.apply(*late.change);
+
+  EXPECT_EQ(world.registry.account_of(world.devices["alice"].id)->name, "bob");
+}
+
+TEST(account_that_was_not_prepared_is_not_made) {
+  TrackerWorld world;
+  msg::Request request;
+  request.mutable_create_account()->set_user("alice");
+  auto asked = world.asked("laptop", request);
+  asked.new_account.reset();
+
+  EXPECT_EQ(world.run(asked), "busy");
+}
+
 TEST(devices_of_a_user_are_bounded) {
   TrackerWorld world;
   world.create_account("alice");
@@ -470,6 +509,9 @@ int main() {
       cmocka_unit_test(stranger_may_only_enter),
       cmocka_unit_test(logout_unbinds_only_this_device),
       cmocka_unit_test(device_that_logs_in_as_another_user_leaves_the_first),
+      cmocka_unit_test(request_that_a_login_overtook_changes_neither_account),
+      cmocka_unit_test(device_is_dropped_only_where_it_is_still_bound),
+      cmocka_unit_test(account_that_was_not_prepared_is_not_made),
       cmocka_unit_test(devices_of_a_user_are_bounded),
       cmocka_unit_test(disabled_account_counts_as_logged_out),
       cmocka_unit_test(repeated_key_gives_the_first_answer_and_changes_nothing),
