@@ -103,6 +103,7 @@ void Node::call_account_parameters(const CallPointer& call) {
   const auto& wanted = call->request().account_parameters();
   const auto name = user_name(wanted.user());
   if (!name) return call->refuse(name.error());
+  if (leaving_) return call->refuse(Error{Code::Busy, "a logout is under way", "try again in a moment"});
   if (is_logged_in())
     return call->refuse(Error{Code::Conflict, fmt::format("'{}' is logged in on this device", account_->user),
                               "p2pctl account logout first"});
@@ -147,6 +148,7 @@ void Node::call_account_enter(const CallPointer& call) {
   const auto target = trust::TrackerAddress::parse(wanted.tracker());
   if (!name) return call->refuse(name.error());
   if (!target) return call->refuse(target.error());
+  if (leaving_) return call->refuse(Error{Code::Busy, "a logout is under way", "try again in a moment"});
   if (is_logged_in())
     return call->refuse(Error{Code::Conflict, fmt::format("'{}' is logged in on this device", account_->user),
                               "p2pctl account logout first"});
@@ -196,7 +198,9 @@ void Node::call_account_logout(const CallPointer& call) {
   if (!check_logged_in(call)) return;
   const auto view = account_view();
   log::info("logged out", {{"user", account_->user}});
+  leaving_ = true;
   const auto finish = [this, call, view](const Status& stored) {
+    leaving_ = false;
     if (!is_logged_in()) tracker_.set_target(std::nullopt);
     if (!stored) return call->refuse(stored.error().in("sharing has ended, but cannot be stored as ended"));
     pb::control::Response response;

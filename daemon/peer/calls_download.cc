@@ -130,6 +130,8 @@ void Node::call_download_change(const CallPointer& call) {
     if (const auto* changed = transfers_.find(id)) changed->fill(*response.mutable_download());
     call->answer(response);
   };
+  if (transfer.is_discarded())
+    return call->refuse(Error{Code::Busy, "it is just being given up", "try again in a moment"});
   switch (wanted.action()) {
     case pb::control::pause:
       if (complete) return conflict("is complete", "p2pctl file unshare stops serving it");

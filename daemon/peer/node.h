@@ -74,6 +74,7 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   void on_tracker_event(const pb::tracker::Event& event) override;
   void take_memberships(const pb::tracker::Memberships& memberships);
   void take_membership(const pb::tracker::Membership& membership);
+  void forget_membership(const GroupId& group);
   void lose_membership(const GroupId& group, const std::string& decided_by);
   void take_roster(const GroupId& group, ByteSpan roster);
   void tell_roster_applied(const GroupId& group);
@@ -177,6 +178,7 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   std::list<std::shared_ptr<Removing>> removals_;
   Bytes pending_key_set_;  // of the tracker being talked to
   bool renewing_ = false;
+  bool leaving_ = false;     // a logout is not yet durable, or not yet known to the tracker
   std::string unreachable_;  // why the tracker lists no address of ours; empty: it does, or is not known
   std::optional<bool> reachable_;  // what the tracker's dial-back found
   std::string reachable_address_;

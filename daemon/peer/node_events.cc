@@ -28,7 +28,7 @@ void Node::take_membership(const pb::tracker::Membership& message) {
   }
   transfers_.close_unwelcome();
   transfers_.on_membership_changed(*group, Transfers::not_a_member(*name));
-  if (!trust::is_member(role)) return;
+  if (!trust::is_member(role)) return forget_membership(*group);
   if (!message.roster().empty()) tell_roster_applied(*group);
   store_.run(
       scope_,
@@ -49,7 +49,13 @@ void Node::lose_membership(const GroupId& group, const std::string& decided_by) 
   if (trust::is_member(held->role))
     log::info("no longer a member", {{"group", held->name}, {"cause", cause}});
   memberships_.remove(group);
+  transfers_.close_unwelcome();
   transfers_.on_membership_changed(group, cause);
+  forget_membership(group);
+}
+
+// On disk: a grant of an earlier time must not come back with a restart.
+void Node::forget_membership(const GroupId& group) {
   store_.run(
       scope_, [id = account_->id, group](storage::StateDb& db) { return db.remove_membership(id, group); },
       [](const Status& status) {

@@ -287,7 +287,7 @@ void Publisher::on_listed(const DownloadId& id, const Result<pb::tracker::Respon
     if (transfer->is_barred()) return;  // goes on when its user is a member again
     // An upload belongs to its session; when that broke, the whole of it starts again.
     const bool later = code == Code::TrackerUnreachable || code == Code::Cancelled || code == Code::Busy ||
-                       code == Code::Limit;
+                       code == Code::Limit || code == Code::NoSpace || code == Code::TimedOut;
     const bool again = code == Code::InvalidArgument || code == Code::NotFound;
     if (later || (again && ++retries_[id] < kRetriesMax)) retry_timer_.set(kRetry);
     else fail_share(id, response.error());

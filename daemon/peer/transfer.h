@@ -251,6 +251,7 @@ class Transfer {
   storage::FileIdentity judged_;  // the last one found not to be what was shared
   std::function<void()> stop_done_;
   Done discard_done_;
+  bool removing_part_ = false;
   bool ended_ = false;
 
   io::Timer timer_;

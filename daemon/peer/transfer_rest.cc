@@ -141,7 +141,8 @@ void Transfer::discard(Done done) {
 }
 
 void Transfer::remove_part_file() {
-  if (opening_ != 0) return;
+  if (opening_ != 0 || removing_part_) return;
+  removing_part_ = true;
   lasting_.run(
       services_.disk,
       [path = row_.path, part = row_.part_name]() -> Status {
@@ -153,7 +154,10 @@ void Transfer::remove_part_file() {
         if (!directory) return fail(directory.error());
         return directory->remove(part);
       },
-      [this](const Status& removed) { std::exchange(discard_done_, nullptr)(removed); });
+      [this](const Status& removed) {
+        removing_part_ = false;
+        if (discard_done_) std::exchange(discard_done_, nullptr)(removed);
+      });
 }
 
 }  // namespace p2p::peer

@@ -110,6 +110,7 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   void announce_end(const Transfer& transfer);
   void on_gone(const pb::tracker::Announced& announced);
   void on_announce_due();
+  void announce_again(const Error& refusal, const std::vector<DownloadId>& ids);
   bool is_welcome(const PeerLink& link) const;
   void ask_peers(Transfer& transfer);
 

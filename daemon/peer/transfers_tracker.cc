@@ -14,6 +14,7 @@ using storage::TransferState;
 
 namespace {
 
+constexpr Duration kAnnounceAgain = 1s;
 constexpr Duration kAnnounceTogether = 10ms;
 constexpr int kAnnouncedTogether = 1000;
 
@@ -39,10 +40,12 @@ void Transfers::on_announce_due() {
   if (!around_.tracker.is_attached()) return announce_due_.clear();
   pb::tracker::Request request;
   std::vector<Transfer*> leeching;
+  std::vector<DownloadId> told;
   while (!announce_due_.empty() && request.announce().shares_size() < kAnnouncedTogether) {
     auto* transfer = find(*announce_due_.begin());
     announce_due_.erase(announce_due_.begin());
     if (transfer == nullptr) continue;
+    told.push_back(transfer->row().id);
     auto* share = request.mutable_announce()->add_shares();
     share->set_group_id(transfer->row().group.raw());
     share->set_info_hash(transfer->row().info_hash.raw());
@@ -50,11 +53,21 @@ void Transfers::on_announce_due() {
     share->set_pieces_have(transfer->pieces_have());
     if (share->activity() == pb::tracker::leeching) leeching.push_back(transfer);
   }
-  around_.tracker.tell(std::move(request), [this](const Result<pb::tracker::Response>& response) {
-    if (response && response->has_announced()) on_gone(response->announced());
-  });
+  around_.tracker.tell(std::move(request),
+                       [this, told = std::move(told)](const Result<pb::tracker::Response>& response) {
+                         if (response && response->has_announced()) on_gone(response->announced());
+                         else if (!response) announce_again(response.error(), told);
+                       });
   for (auto* transfer : leeching) ask_peers(*transfer);
   if (!announce_due_.empty()) announce_timer_.set(kAnnounceTogether);
+}
+
+// The tracker takes so many requests of a user a second.
+void Transfers::announce_again(const Error& refusal, const std::vector<DownloadId>& ids) {
+  if (refusal.code != Code::Busy || stopping_) return;
+  for (const auto& id : ids)
+    if (announced_.contains(id)) announce_due_.insert(id);
+  announce_timer_.set(kAnnounceAgain);
 }
 
 // The share ends here before its transfer does: nobody is to be sent to us.
@@ -104,8 +117,9 @@ void Transfers::ask_peers(Transfer& transfer) {
   request.mutable_get_peers()->set_group_id(transfer.row().group.raw());
   request.mutable_get_peers()->set_info_hash(transfer.row().info_hash.raw());
   around_.tracker.request(std::move(request), TrackerClient::Kind::Query, 30s,
-                          [this](Result<pb::tracker::Response> response) {
-                            if (response && response->has_peers()) on_peers(response->peers());
+                          [this, id = transfer.row().id](Result<pb::tracker::Response> response) {
+                            if (!response) announce_again(response.error(), {id});
+                            else if (response->has_peers()) on_peers(response->peers());
                           });
 }
 
