@@ -21,7 +21,7 @@ import threading
 import time
 from fcntl import ioctl
 
-from harness import REPORTS, Control, Failed, environment, expect, program
+from harness import REPORTS, Control, Failed, Skip, environment, expect, program
 from outsider import fields, frame, message, read_frame
 
 # Numbers of Request's fields.
@@ -99,7 +99,10 @@ class Terminal:
     def __init__(self, socket_path, *words, columns=80, lines=24, **variables):
         command = [program('p2pctl'), '--socket', socket_path, *words]
         self.text = ''
-        self.pid, self.master = pty.fork()
+        try:
+            self.pid, self.master = pty.fork()
+        except OSError as error:
+            raise Skip(f'no pseudo terminal: {error} (is /dev/pts mounted?)') from error
         if self.pid == 0:
             ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', lines, columns, 0, 0))
             os.execve(command[0], command, {**environment(), 'TERM': 'xterm', **variables})
