@@ -46,6 +46,9 @@ inline constexpr std::size_t kControlMessagesBurst = 4096;     // haves of a fas
 inline constexpr std::size_t kSendBufferBytes = 1 * kMiB;      // queued ciphertext per link
 inline constexpr std::size_t kSendLowWaterBytes = 256 * kKiB;  // disk reads only below it
 inline constexpr std::size_t kClientNameBytes = 64;
+inline constexpr std::uint32_t kHashesPerMessage = 512;  // BEP 52
+inline constexpr std::uint32_t kHashProofLayers = 32;    // a tree over 16 TiB has 30 layers above its leaves
+inline constexpr std::uint32_t kMetadataBlockBytes = 16 * 1024;  // BEP 9
 
 // --- Bencode -----------------------------------------------------------------------------------
 inline constexpr std::size_t kBencodeDepthWire = 16;
@@ -66,6 +69,7 @@ inline constexpr std::size_t kMessageBytes = 500;  // join message, group descri
 inline constexpr std::size_t kLinksPerShare = 50;
 inline constexpr std::size_t kPeersPerShare = 3000;
 inline constexpr std::size_t kUnverifiedBytes = 48 * kMiB;  // piece buffers, whole daemon
+inline constexpr std::size_t kKnownFiles = 20'000;          // of a group, kept for times without the tracker
 inline constexpr std::size_t kDialsPerSecond = 20;
 inline constexpr std::size_t kHalfOpenDials = 16;
 
@@ -83,6 +87,7 @@ inline constexpr std::size_t kEventBytesPerSession = 8 * kMiB;  // unread by a s
 inline constexpr std::size_t kQueuedPerScope = 256;             // mutations waiting on one group
 inline constexpr std::size_t kIdempotencyKeys = 100'000;        // remembered, oldest forgotten
 inline constexpr std::size_t kAddressesPerDevice = 8;
+inline constexpr std::size_t kDevicesPerGroup = 256;  // that a daemon is told of, and keeps, to find members
 
 // --- Tracker, its operator ---------------------------------------------------------------------
 inline constexpr std::size_t kInvites = 10'000;  // not used up, not run out

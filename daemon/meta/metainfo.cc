@@ -47,6 +47,7 @@ Result<Geometry> checked_geometry(std::string_view name, std::uint64_t size, std
 Metainfo::Metainfo(std::string name, Geometry geometry, PieceHashes hashes)
     : name_(std::move(name)), geometry_(geometry), hashes_(std::move(hashes)) {
   const auto dictionary = info_dictionary();
+  info_dictionary_bytes_ = dictionary.size();
   info_hash_.bytes = sha256(dictionary).bytes;
   if (geometry_.pieces() > 0) info_hash_v1_ = InfoHashV1{sha1(dictionary).bytes};
 }

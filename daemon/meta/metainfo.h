@@ -51,6 +51,7 @@ class Metainfo {
 
   Bytes piece_list() const;
   Bytes info_dictionary() const;
+  std::uint64_t info_dictionary_bytes() const { return info_dictionary_bytes_; }
   // A whole .torrent file ("info" and "piece layers"), for tests and export.
   Bytes torrent_file() const;
 
@@ -61,6 +62,7 @@ class Metainfo {
   PieceHashes hashes_;
   InfoHash info_hash_;
   std::optional<InfoHashV1> info_hash_v1_;
+  std::uint64_t info_dictionary_bytes_ = 0;
 };
 
 // Bytes of a piece list for this many pieces.

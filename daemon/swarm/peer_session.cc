@@ -60,7 +60,7 @@ std::optional<CloseReason> PeerSession::admit(const wire::Message& message, Time
 }
 
 std::optional<CloseReason> PeerSession::admit_first(const wire::Message& message) {
-  if (is_any<wire::KeepAlive, wire::Extended, wire::Unknown>(message)) return std::nullopt;
+  if (is_any<wire::KeepAlive, wire::Extended, wire::HashRequest, wire::Unknown>(message)) return std::nullopt;
   const bool was_opening = std::exchange(opening_, false);
   const bool tells_all = is_any<wire::BitfieldMessage, wire::HaveAll, wire::HaveNone>(message);
   return tells_all && !was_opening ? std::optional(CloseReason::UnexpectedBitfield) : std::nullopt;

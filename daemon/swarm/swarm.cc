@@ -70,6 +70,10 @@ void Swarm::send_opening(PeerSession& session) {
   // More than this would only be rejected.
   handshake.request_queue =
       std::min(options_.pipeline_max, static_cast<std::uint32_t>(limits::kRequestsFromPeer));
+  if (options_.metadata_bytes > 0) {
+    handshake.messages.emplace(wire::kMetadataName, wire::kMetadataId);
+    handshake.metadata_bytes = options_.metadata_bytes;
+  }
   send(session, wire::Extended{wire::kExtensionHandshakeId, wire::encode_extension_handshake(handshake)});
 }
 

@@ -54,6 +54,7 @@ struct Options {
   std::uint32_t upload_slots = 16;   // sessions unchoked at a time
   Duration choke_interval = 10s;     // rotation when more want than there are slots
   Duration block_timeout = 20s;      // no block for so long with requests outstanding: snubbed
+  std::uint64_t metadata_bytes = 0;  // BEP 9: of the info dictionary that the driver gives; 0: it does not
 };
 
 enum class CloseReason : std::uint8_t {

@@ -19,11 +19,12 @@ void Swarm::on_message(SessionId id, const wire::Message& message, TimePoint now
     verdict = std::visit(
         [&](const auto& one) -> Verdict {
           using Kind = std::decay_t<decltype(one)>;
-          // Hints that we have no use for, and what is not meant for us.
-          constexpr bool ignored = std::is_same_v<Kind, wire::KeepAlive> ||
-                                   std::is_same_v<Kind, wire::Piece> || std::is_same_v<Kind, wire::Suggest> ||
-                                   std::is_same_v<Kind, wire::AllowedFast> ||
-                                   std::is_same_v<Kind, wire::Unknown>;
+          // Hints that we have no use for, and what is the driver's (metadata_exchange.h).
+          constexpr bool ignored =
+              std::is_same_v<Kind, wire::KeepAlive> || std::is_same_v<Kind, wire::Piece> ||
+              std::is_same_v<Kind, wire::Suggest> || std::is_same_v<Kind, wire::AllowedFast> ||
+              std::is_same_v<Kind, wire::HashRequest> || std::is_same_v<Kind, wire::Hashes> ||
+              std::is_same_v<Kind, wire::HashReject> || std::is_same_v<Kind, wire::Unknown>;
           if constexpr (ignored) return std::nullopt;
           else return receive(*session, one, now);
         },

@@ -22,9 +22,9 @@ class Parser {
     do {
       if (const auto error = step()) return Failure(*error);
     } while (!open_.empty());
-    if (!rest_.empty()) return Failure(BencodeError::Trailing);
     return std::move(tokens_);
   }
+  std::size_t left() const { return rest_.size(); }
 
  private:
   // A list or dictionary whose end has not been seen.
@@ -186,8 +186,18 @@ std::optional<BencodeValue> BencodeValue::after(const BencodeValue& item) const 
 }
 
 tl::expected<Bencode, BencodeError> Bencode::parse(ByteSpan input, BencodeLimits limits) {
+  std::size_t used = 0;
+  auto text = parse_front(input, limits, used);
+  if (text && used < input.size()) return Failure(BencodeError::Trailing);
+  return text;
+}
+
+tl::expected<Bencode, BencodeError> Bencode::parse_front(ByteSpan input, BencodeLimits limits,
+                                                         std::size_t& used) {
   CHECK(limits.tokens < std::numeric_limits<std::uint32_t>::max());
-  auto tokens = Parser(input, limits).run();
+  Parser parser(input, limits);
+  auto tokens = parser.run();
+  used = input.size() - parser.left();
   if (!tokens) return Failure(tokens.error());
   return Bencode(std::move(*tokens));
 }

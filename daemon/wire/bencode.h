@@ -75,6 +75,9 @@ class BencodeValue {
 class Bencode {
  public:
   static tl::expected<Bencode, BencodeError> parse(ByteSpan input, BencodeLimits limits);
+  // Of a value that something else follows, as in BEP 9: `used` is where it ends.
+  static tl::expected<Bencode, BencodeError> parse_front(ByteSpan input, BencodeLimits limits,
+                                                         std::size_t& used);
 
   BencodeValue root() const { return {tokens_.data(), 0}; }
 

@@ -49,6 +49,10 @@ Bytes encode_extension_handshake(const ExtensionHandshake& handshake) {
     writer.integer(id);
   }
   writer.end();
+  if (handshake.metadata_bytes) {
+    writer.key("metadata_size");
+    writer.integer(static_cast<std::int64_t>(*handshake.metadata_bytes));
+  }
   if (handshake.request_queue) {
     writer.key("reqq");
     writer.integer(*handshake.request_queue);
@@ -70,6 +74,8 @@ tl::expected<ExtensionHandshake, BencodeError> decode_extension_handshake(ByteSp
   ExtensionHandshake handshake;
   if (const auto names = root.find("m"); names && names->is_dictionary())
     handshake.messages = message_ids(*names);
+  if (const auto value = root.find("metadata_size"); value && value->integer() && *value->integer() > 0)
+    handshake.metadata_bytes = static_cast<std::uint64_t>(*value->integer());
   if (const auto value = root.find("reqq"); value && value->integer()) {
     const auto count = *value->integer();
     if (count > 0 && count <= std::numeric_limits<std::uint32_t>::max())
@@ -78,6 +84,48 @@ tl::expected<ExtensionHandshake, BencodeError> decode_extension_handshake(ByteSp
   if (const auto value = root.find("v"); value && value->string())
     handshake.client = client_name(*value->string());
   return handshake;
+}
+
+Bytes encode_metadata_message(const MetadataMessage& message) {
+  BencodeWriter writer;
+  writer.begin_dictionary();
+  writer.key("msg_type");
+  writer.integer(static_cast<std::int64_t>(message.kind));
+  writer.key("piece");
+  writer.integer(message.block);
+  if (message.kind == MetadataMessage::Kind::Block) {
+    writer.key("total_size");
+    writer.integer(static_cast<std::int64_t>(message.total));
+  }
+  writer.end();
+  auto out = writer.take();
+  out.insert(out.end(), message.data.begin(), message.data.end());
+  return out;
+}
+
+std::optional<MetadataMessage> decode_metadata_message(ByteSpan payload) {
+  std::size_t used = 0;
+  const auto text =
+      Bencode::parse_front(payload, {limits::kBencodeDepthWire, limits::kBencodeTokensWire}, used);
+  if (!text) return std::nullopt;
+  const auto number = [&](std::string_view key, std::int64_t most) -> std::optional<std::int64_t> {
+    const auto value = text->root().find(key);
+    if (!value || !value->integer() || *value->integer() < 0 || *value->integer() > most) return std::nullopt;
+    return *value->integer();
+  };
+  const auto kind = number("msg_type", static_cast<std::int64_t>(MetadataMessage::Kind::Reject));
+  const auto block = number("piece", std::numeric_limits<std::uint32_t>::max());
+  if (!kind || !block) return std::nullopt;
+  MetadataMessage message;
+  message.kind = static_cast<MetadataMessage::Kind>(*kind);
+  message.block = static_cast<std::uint32_t>(*block);
+  if (message.kind != MetadataMessage::Kind::Block)
+    return used == payload.size() ? std::optional(message) : std::nullopt;
+  const auto total = number("total_size", std::numeric_limits<std::int64_t>::max());
+  if (!total) return std::nullopt;
+  message.total = static_cast<std::uint64_t>(*total);
+  message.data = payload.subspan(used);
+  return message;
 }
 
 }  // namespace p2p::wire

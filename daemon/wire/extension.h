@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The extension handshake (BEP 10): the payload of wire::Extended with id 0. What one side can do beyond
-// BEP 3 and 6, and under which message ids.
+// BEP 3 and 6, and under which message ids. And the one extension spoken here: ut_metadata (BEP 9), by
+// which a member that knows only an info-hash gets the info dictionary, in blocks of
+// limits::kMetadataBlockBytes.
 //
 // Keys that we do not know are ignored; a key that we know with a value of another type, or out of
 // range, counts as absent. Only a text that is no canonical dictionary at all is an error.
@@ -28,10 +30,27 @@ struct ExtensionHandshake {
   std::optional<std::uint32_t> request_queue;
   // "m": name of an extension message -> the id under which this side wants to get it, never 0.
   std::map<std::string, std::uint8_t> messages;
+  // "metadata_size" (BEP 9): bytes of the info dictionary, for who can give it.
+  std::optional<std::uint64_t> metadata_bytes;
   bool operator==(const ExtensionHandshake&) const = default;
 };
 
 Bytes encode_extension_handshake(const ExtensionHandshake& handshake);
 tl::expected<ExtensionHandshake, BencodeError> decode_extension_handshake(ByteSpan payload);
+
+// --- BEP 9 -----------------------------------------------------------------------------------------
+inline constexpr std::string_view kMetadataName = "ut_metadata";
+inline constexpr std::uint8_t kMetadataId = 1;  // under which we want to get it
+
+struct MetadataMessage {
+  enum class Kind : std::uint8_t { Request = 0, Block = 1, Reject = 2 };
+  Kind kind = Kind::Request;
+  std::uint32_t block = 0;
+  std::uint64_t total = 0;  // Block only: bytes of the info dictionary
+  ByteSpan data;            // Block only; points into what was decoded
+};
+Bytes encode_metadata_message(const MetadataMessage& message);
+// Nothing: not such a message, or one of a kind that is not known (BEP 9: ignore it).
+std::optional<MetadataMessage> decode_metadata_message(ByteSpan payload);
 
 }  // namespace p2p::wire

@@ -14,6 +14,9 @@ constexpr std::size_t kPrefixBytes = 4;
 constexpr std::size_t kHeadBytes = kPrefixBytes + 1;  // with the message id
 constexpr std::uint32_t kBlockSpanBytes = 12;
 constexpr std::uint32_t kPieceHeadBytes = 8;  // piece index and begin
+constexpr std::uint32_t kHashRangeBytes = Sha256::kSize + 4 * 4;
+constexpr std::uint32_t kHashesBytes =
+    (limits::kHashesPerMessage + limits::kHashProofLayers) * static_cast<std::uint32_t>(Sha256::kSize);
 
 // A buffer that grew beyond this for a rare message is given back when the message is done.
 constexpr std::size_t kRetainedBytes = 64 * limits::kKiB;
@@ -34,6 +37,9 @@ enum class MessageId : std::uint8_t {
   Reject = 16,
   AllowedFast = 17,
   Extended = 20,
+  HashRequest = 21,
+  Hashes = 22,
+  HashReject = 23,
 };
 
 // What the length prefix may say for a message id; it counts the id.
@@ -59,6 +65,9 @@ Lengths lengths_of(std::uint8_t id) {
     case MessageId::Bitfield: return {1 + 1, 1 + limits::kBitfieldBytes};
     case MessageId::Piece: return {1 + kPieceHeadBytes + 1, 1 + kPieceHeadBytes + kPiecePayloadBytes};
     case MessageId::Extended: return {1 + 1, 1 + 1 + limits::kExtensionBytes};
+    case MessageId::HashRequest:
+    case MessageId::HashReject: return {1 + kHashRangeBytes, 1 + kHashRangeBytes};
+    case MessageId::Hashes: return {1 + kHashRangeBytes + Sha256::kSize, 1 + kHashRangeBytes + kHashesBytes};
   }
   return {1, kUnknownBytes};
 }
@@ -84,6 +93,16 @@ BlockSpan read_block(ByteReader& reader) {
   block.begin = reader.u32();
   block.length = reader.u32();
   return block;
+}
+
+HashRange read_hash_range(ByteReader& reader) {
+  HashRange range;
+  range.root = Sha256::from(reader.bytes(Sha256::kSize)).value_or(Sha256{});
+  range.base_layer = reader.u32();
+  range.index = reader.u32();
+  range.length = reader.u32();
+  range.proof_layers = reader.u32();
+  return range;
 }
 
 Piece read_block_data(ByteReader& reader) {
@@ -119,6 +138,12 @@ Message parse(ByteSpan message) {
       const std::uint8_t extension = reader.u8();
       return Extended{extension, to_bytes(reader.rest())};
     }
+    case MessageId::HashRequest: return HashRequest{read_hash_range(reader)};
+    case MessageId::Hashes: {
+      const auto range = read_hash_range(reader);
+      return Hashes{range, to_bytes(reader.rest())};
+    }
+    case MessageId::HashReject: return HashReject{read_hash_range(reader)};
   }
   return Unknown{id};
 }
@@ -155,6 +180,12 @@ class Encoder {
     out_.push_back(extended.id);
     bytes(extended.payload);
   }
+  void operator()(const HashRequest& request) { hash_range(MessageId::HashRequest, request.range, 0); }
+  void operator()(const Hashes& hashes) {
+    hash_range(MessageId::Hashes, hashes.range, hashes.hashes.size());
+    bytes(hashes.hashes);
+  }
+  void operator()(const HashReject& reject) { hash_range(MessageId::HashReject, reject.range, 0); }
   void operator()(const Unknown& unknown) { head(static_cast<MessageId>(unknown.id), 0); }
 
  private:
@@ -175,6 +206,14 @@ class Encoder {
     number(block.piece.value);
     number(block.begin);
     number(block.length);
+  }
+  void hash_range(MessageId id, const HashRange& range, std::size_t hash_bytes) {
+    head(id, kHashRangeBytes + hash_bytes);
+    bytes(range.root.bytes);
+    number(range.base_layer);
+    number(range.index);
+    number(range.length);
+    number(range.proof_layers);
   }
   Bytes& out_;
 };

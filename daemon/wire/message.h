@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// BitTorrent messages: BEP 3 (core), BEP 6 (fast extension), BEP 10 (extension envelope).
+// BitTorrent messages: BEP 3 (core), BEP 6 (fast extension), BEP 10 (extension envelope), BEP 52 (hashes).
 //
 // Pure. The decoder takes bytes as they come and gives whole messages; it checks every length against
 // limits.h before it keeps a byte, but it does not know the share: whether a piece index exists is the
@@ -65,14 +65,34 @@ struct Extended {
   std::uint8_t id = 0;
   Bytes payload;
 };
+// BEP 52. Which hashes of a file's SHA-256 tree: `length` of them, a power of two, from `index`, a multiple
+// of it, in the layer that lies `base_layer` above the leaves; and how many uncles above, for a proof.
+struct HashRange {
+  Sha256 root;  // the file's pieces root
+  std::uint32_t base_layer = 0;
+  std::uint32_t index = 0;
+  std::uint32_t length = 0;
+  std::uint32_t proof_layers = 0;
+  auto operator<=>(const HashRange&) const = default;
+};
+struct HashRequest {
+  HashRange range;
+};
+struct Hashes {
+  HashRange range;
+  Bytes hashes;  // 32 bytes each, then the uncles
+};
+struct HashReject {
+  HashRange range;
+};
 // A message with an id we do not know; it is ignored (BEP 3 implementations do the same).
 struct Unknown {
   std::uint8_t id = 0;
 };
 
-using Message =
-    std::variant<KeepAlive, Choke, Unchoke, Interested, NotInterested, Have, BitfieldMessage, Request, Piece,
-                 Cancel, HaveAll, HaveNone, Suggest, Reject, AllowedFast, Extended, Unknown>;
+using Message = std::variant<KeepAlive, Choke, Unchoke, Interested, NotInterested, Have, BitfieldMessage,
+                             Request, Piece, Cancel, HaveAll, HaveNone, Suggest, Reject, AllowedFast,
+                             Extended, HashRequest, Hashes, HashReject, Unknown>;
 
 // Messages that we ignore may be as long as this, counted by their length prefix.
 inline constexpr std::uint32_t kUnknownBytes = 64 * 1024;

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Writes the seeds of corpus/frame, bencode, message, hello and grant, and of corpus/tracker_request those of
+"""Writes the seeds of corpus/frame, bencode, message, metadata, hello and grant, and of corpus/tracker_request those of
 requests 22 and later. What a fuzzer found is kept beside them under other names and is not touched."""
 
 import pathlib
@@ -113,7 +113,8 @@ MESSAGES = {
     "pieces": b"\x06" + 3 * PIECE + u32(0) + PIECE,
     "piece-of-a-block": b"\x07" + message(7, bytes(8) + b"\xaa" * 16384),
     "extended": b"\x08" + message(20, b"\x00d1:v3:p2pe") + message(20, b"\x03"),
-    "unknown": b"\x09" + message(9, b"\x1a\xe1") + message(21, bytes(48)) + message(0),
+    "unknown": b"\x09" + message(9, b"\x1a\xe1") + message(19, bytes(48)) + message(0),
+    "hashes": b"\x12" + message(21, bytes(48)) + message(22, bytes(48 + 64)) + message(23, bytes(48)),
     "everything": b"\x0a" + u32(0) + message(15) + message(20, b"\x00de") + message(2) + message(1) + PIECE
     + message(4, u32(3)) + u32(0) + u32(0) + message(0),
     "length-too-long": b"\x0b" + u32(9 + 256 * 1024 + 1) + b"\x07" + bytes(20),
@@ -124,6 +125,17 @@ MESSAGES = {
     "empty-piece": b"\x10" + message(7, bytes(8)),
     "empty-extended": b"\x11" + message(20),
     "truncated": b"\x12" + PIECE[:-1],
+}
+
+# The beginning of what a member sends who has the share of fuzz_metadata.cc, and questions to one.
+METADATA_HANDSHAKE = message(20, b"\x00d1:md11:ut_metadatai1ee13:metadata_sizei238ee")
+METADATA = {
+    "block": METADATA_HANDSHAKE + message(20, b"\x01d8:msg_typei1e5:piecei0e10:total_sizei238ee" + bytes(238)),
+    "short-block": METADATA_HANDSHAKE + message(20, b"\x01d8:msg_typei1e5:piecei0e10:total_sizei238ee" + bytes(9)),
+    "reject": METADATA_HANDSHAKE + message(20, b"\x01d8:msg_typei2e5:piecei0ee"),
+    "too-large": message(20, b"\x00d1:md11:ut_metadatai1ee13:metadata_sizei9999ee"),
+    "questions": METADATA_HANDSHAKE + message(20, b"\x01d8:msg_typei0e5:piecei0ee") + message(21, bytes(48)),
+    "hashes": METADATA_HANDSHAKE + message(22, bytes(48 + 128)) + message(23, bytes(48)),
 }
 
 
@@ -272,6 +284,7 @@ def main() -> None:
     write("frame", FRAMES)
     write("bencode", BENCODE)
     write("message", MESSAGES)
+    write("metadata", METADATA)
     write("hello", HELLOS)
     write("grant", STATEMENTS)
     write("tracker_request", REQUESTS)

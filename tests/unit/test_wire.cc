@@ -4,6 +4,7 @@
 #include <string>
 
 #include "daemon/base/limits.h"
+#include "daemon/wire/extension.h"
 #include "daemon/wire/handshake.h"
 #include "daemon/wire/hello.h"
 #include "daemon/wire/message.h"
@@ -256,6 +257,9 @@ Bytes one_of_each() {
       AllowedFast{PieceIndex{6}},
       Extended{0, Bytes{'d', 'e'}},
       Extended{3, {}},
+      HashRequest{{Sha256{}, 4, 512, 512, 0}},
+      Hashes{{Sha256{}, 4, 2, 2, 1}, Bytes(3 * 32, 7)},
+      HashReject{{Sha256{}, 4, 512, 512, 0}},
       Unknown{9},
       Piece{{PieceIndex{8}, 0, 50}, data},
   };
@@ -281,6 +285,45 @@ TEST(messages_have_the_layout_of_their_specifications) {
   out.clear();
   encode(KeepAlive{}, out);
   EXPECT_EQ(to_hex(out), "00000000");
+  out.clear();
+  Sha256 root;
+  root.bytes.fill(0xcd);
+  encode(HashRequest{{root, 4, 512, 256, 3}}, out);
+  EXPECT_EQ(to_hex(out), "0000003115" + to_hex(root.view()) + "00000004000002000000010000000003");
+}
+
+TEST(hashes_at_their_limit_are_taken_and_one_more_is_not) {
+  const std::size_t most = limits::kHashesPerMessage + limits::kHashProofLayers;
+  Bytes out;
+  encode(Hashes{{}, Bytes(most * 32)}, out);
+  EXPECT(!message_error(out));
+  out.clear();
+  encode(Hashes{{}, Bytes((most + 1) * 32)}, out);
+  EXPECT(message_error(out) == DecodeError::TooLong);
+  EXPECT(message_error(head(1 + 48, 22)) == DecodeError::WrongLength);
+  EXPECT(message_error(head(1 + 47, 21)) == DecodeError::WrongLength);
+  EXPECT(message_error(head(1 + 49, 23)) == DecodeError::WrongLength);
+}
+
+TEST(metadata_messages_have_the_layout_of_bep_9_and_survive_encoding) {
+  using Kind = MetadataMessage::Kind;
+  EXPECT_EQ(to_string(encode_metadata_message({Kind::Request, 3, 0, {}})), "d8:msg_typei0e5:piecei3ee");
+  EXPECT_EQ(to_string(encode_metadata_message({Kind::Block, 0, 34256, as_bytes("xx")})),
+            "d8:msg_typei1e5:piecei0e10:total_sizei34256eexx");
+  const auto block = encode_metadata_message({Kind::Block, 7, 99, as_bytes("data")});
+
+  const auto decoded = decode_metadata_message(block);
+
+  EXPECT(decoded && decoded->kind == Kind::Block && decoded->block == 7 && decoded->total == 99);
+  EXPECT_EQ(to_string(decoded->data), "data");
+  EXPECT(decode_metadata_message(encode_metadata_message({Kind::Reject, 1, 0, {}}))->kind == Kind::Reject);
+}
+
+TEST(what_is_no_metadata_message_is_nothing) {
+  for (const auto* text : {"", "de", "i1e", "d8:msg_typei0ee", "d5:piecei0ee", "d8:msg_typei3e5:piecei0ee",
+                           "d8:msg_typei0e5:piecei-1ee", "d8:msg_typei0e5:piecei0eex",
+                           "d8:msg_typei0e5:piecei4294967296ee", "d8:msg_typei1e5:piecei0eexx"})
+    EXPECT(!decode_metadata_message(as_bytes(text)));
 }
 
 TEST(byte_by_byte_feeding_equals_whole_feeding) {
@@ -288,7 +331,7 @@ TEST(byte_by_byte_feeding_equals_whole_feeding) {
   const auto whole = heard_in_chunks(bytes, bytes.size());
 
   EXPECT(!whole.error);
-  EXPECT_EQ(std::count(whole.lines.begin(), whole.lines.end(), '\n'), 21);
+  EXPECT_EQ(std::count(whole.lines.begin(), whole.lines.end(), '\n'), 24);
   for (std::size_t chunk = 1; chunk < bytes.size(); ++chunk) EXPECT(heard_in_chunks(bytes, chunk) == whole);
 }
 
@@ -414,14 +457,14 @@ TEST(broken_stream_stays_broken) {
 }
 
 TEST(unknown_messages_are_passed_over) {
-  auto bytes = head(30, 21);
+  auto bytes = head(30, 25);
   bytes.resize(4 + 30);
   encode(Choke{}, bytes);
   MessageDecoder decoder;
 
   decoder.feed(bytes);
 
-  EXPECT_EQ(std::get<Unknown>(**decoder.next()).id, 21);
+  EXPECT_EQ(std::get<Unknown>(**decoder.next()).id, 25);
   EXPECT(std::holds_alternative<Choke>(**decoder.next()));
   EXPECT(!*decoder.next());
 }
@@ -442,6 +485,9 @@ int main() {
       cmocka_unit_test(grant_over_its_limit_is_refused_though_the_frame_would_fit),
       cmocka_unit_test(another_version_is_told_apart_whatever_its_layout),
       cmocka_unit_test(messages_have_the_layout_of_their_specifications),
+      cmocka_unit_test(what_is_no_metadata_message_is_nothing),
+      cmocka_unit_test(metadata_messages_have_the_layout_of_bep_9_and_survive_encoding),
+      cmocka_unit_test(hashes_at_their_limit_are_taken_and_one_more_is_not),
       cmocka_unit_test(byte_by_byte_feeding_equals_whole_feeding),
       cmocka_unit_test(truncated_messages_wait_for_more_bytes),
       cmocka_unit_test(piece_that_lies_whole_in_the_feed_is_not_copied),
