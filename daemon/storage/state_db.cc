@@ -6,7 +6,7 @@
 namespace p2p::storage {
 namespace {
 
-constexpr std::array<std::string_view, 2> kMigrations{
+constexpr std::array<std::string_view, 3> kMigrations{
     R"sql(
 CREATE TABLE account (
   id INTEGER PRIMARY KEY,
@@ -77,6 +77,25 @@ CREATE TABLE revocation (
   until INTEGER NOT NULL,
   statement BLOB NOT NULL,
   PRIMARY KEY (account, device)
+) WITHOUT ROWID;
+)sql",
+    R"sql(
+CREATE TABLE catalogue (
+  account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+  group_id BLOB NOT NULL,
+  name BLOB NOT NULL,
+  info_hash BLOB NOT NULL,
+  entry BLOB NOT NULL,
+  PRIMARY KEY (account, group_id, name)
+) WITHOUT ROWID;
+CREATE TABLE device (
+  account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+  group_id BLOB NOT NULL,
+  device BLOB NOT NULL,
+  user TEXT NOT NULL,
+  addresses BLOB NOT NULL,
+  seen INTEGER NOT NULL,
+  PRIMARY KEY (account, group_id, device)
 ) WITHOUT ROWID;
 )sql"};
 
@@ -268,12 +287,6 @@ Status StateDb::put_membership(std::int64_t account, const MembershipRow& row) {
       .bind(ByteSpan(row.grant))
       .bind(ByteSpan(row.roster))
       .run();
-}
-
-Status StateDb::remove_membership(std::int64_t account, const GroupId& group) {
-  auto remove = database_.prepare("DELETE FROM membership WHERE account = ? AND group_id = ?");
-  if (!remove) return fail(remove.error());
-  return remove->bind(account).bind(group.view()).run();
 }
 
 Status StateDb::put_revocation(std::int64_t account, const RevocationRow& row) {

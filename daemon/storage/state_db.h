@@ -17,6 +17,7 @@
 #include "daemon/base/result.h"
 #include "daemon/base/time.h"
 #include "daemon/storage/directory.h"
+#include "daemon/storage/group_rows.h"
 #include "daemon/storage/sqlite.h"
 
 namespace p2p::storage {
@@ -118,10 +119,23 @@ class StateDb {
   Status put_tracker_facts(std::int64_t account, ByteSpan key_set, std::int64_t highest_time);
 
   Status put_membership(std::int64_t account, const MembershipRow& row);
-  Status remove_membership(std::int64_t account, const GroupId& group);
+  Status remove_membership(std::int64_t account, const GroupId& group);  // and what is known of the group
 
   Status put_revocation(std::int64_t account, const RevocationRow& row);
   Status forget_revocations(std::int64_t account, std::int64_t now);  // those that have ended
+
+  // --- what is kept of a group (state_groups.cc)
+  // SHA-256 over the entries in the order of their names, as the tracker makes it.
+  Result<Sha256> catalogue_digest(std::int64_t account, const GroupId& group);
+  Status put_catalogue_row(std::int64_t account, const GroupId& group, const CatalogueRow& row);
+  Status replace_catalogue(std::int64_t account, const GroupId& group, const std::vector<CatalogueRow>& rows);
+  Status remove_catalogue_row(std::int64_t account, const ShareKey& share);
+  Result<std::optional<Bytes>> catalogue_entry(std::int64_t account, const GroupId& group,
+                                               const std::string& name);
+  // Of more than limits::kDevicesPerGroup those stay that were seen last.
+  Status put_devices(std::int64_t account, const GroupId& group, const std::vector<KnownDevice>& devices,
+                     std::int64_t now);
+  Result<std::vector<KnownDevice>> devices(std::int64_t account, const GroupId& group);  // last seen first
 
   // Inserts or replaces everything but the piece list.
   Status put_transfer(std::int64_t account, const TransferRow& row);
@@ -136,6 +150,7 @@ class StateDb {
  private:
   explicit StateDb(Database database) : database_(std::move(database)) {}
   Status load_account_parts(State& state);
+  Status forget_in_group(std::string_view sql, std::int64_t account, const GroupId& group);
   Database database_;
 };
 

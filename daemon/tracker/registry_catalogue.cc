@@ -46,7 +46,8 @@ Result<msg::FilePage> Registry::list_files(const Account& asker, const msg::List
         page.set_next_cursor(last.group() + "/" + last.name());
         return true;
       }
-      *page.add_rows() = file_row(group, row->second, &presence);
+      auto& added = *page.add_rows() = file_row(group, row->second, &presence);
+      if (request.with_entries()) added.set_entry(to_string(row->second.entry));
     }
     return false;
   };

@@ -294,6 +294,7 @@ Service::Answer Service::announce(Session& session, const Account& asker, const 
 }
 
 Service::Answer Service::get_peers(Session& session, const Account& asker, const msg::GetPeers& request) {
+  if (request.info_hash().empty()) return get_devices(session, asker, request);
   const auto share = registry_.member_share(asker, request.group_id(), request.info_hash());
   if (!share) return fail(share.error());
   msg::Response response;
@@ -302,6 +303,22 @@ Service::Answer Service::get_peers(Session& session, const Account& asker, const
   peers.set_info_hash(request.info_hash());
   for (const auto& row : presence_.peers({(*share)->group, (*share)->info_hash}, session.device()))
     *peers.add_peers() = peer_message(row);
+  return response;
+}
+
+Service::Answer Service::get_devices(Session& session, const Account& asker, const msg::GetPeers& request) {
+  const auto group = registry_.joined_group(asker, request.group_id());
+  if (!group) return fail(group.error());
+  msg::Response response;
+  auto& peers = *response.mutable_peers();
+  peers.set_group_id(request.group_id());
+  for (const auto& [user, member] : (*group)->members)
+    for (const auto& device : presence_.devices_of(user)) {
+      const auto endpoint = presence_.endpoint(device, session.device());
+      if (!endpoint || device == session.device()) continue;
+      if (static_cast<std::size_t>(peers.peers_size()) == limits::kDevicesPerGroup) return response;
+      *peers.add_peers() = peer_message({device, user, Activity::Stopped, endpoint});
+    }
   return response;
 }
 

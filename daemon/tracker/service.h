@@ -63,6 +63,7 @@ class Service final : private Sessions::Listener, private Mutations::Listener, p
   Answer renew_grants(Session& session, const Account& asker);
   Answer announce(Session& session, const Account& asker, const msg::Announce& request);
   Answer get_peers(Session& session, const Account& asker, const msg::GetPeers& request);
+  Answer get_devices(Session& session, const Account& asker, const msg::GetPeers& request);
   Answer roster_applied(Session& session, const Account& asker, const msg::RosterApplied& request);
   Answer roster_progress(Session& session, const Account& asker, const msg::ShowRosterProgress& request);
 
@@ -96,6 +97,7 @@ class Service final : private Sessions::Listener, private Mutations::Listener, p
   // For what does not fit in the answer that is being made: leaves after it.
   void push_later(const Session& session, msg::Event event);
   const Bytes& signed_roster(const Group& group);
+  const Sha256& catalogue_digest(const Group& group);
   const Bytes& signed_revocation(const Revocation& revocation);
   // Revocations that the account's groups have to know.
   void fill_revocations(const Session& session, const Account& account, msg::Attached& out);
@@ -130,6 +132,11 @@ class Service final : private Sessions::Listener, private Mutations::Listener, p
     Bytes bytes;
   };
   std::map<GroupId, SignedRoster> rosters_;  // one per group, made when asked for
+  struct CatalogueDigest {
+    std::uint64_t change = 0;  // of the group it was made of
+    Sha256 digest;
+  };
+  std::map<GroupId, CatalogueDigest> catalogues_;  // the same
   struct SignedRevocation {
     WallTime at;
     WallTime until;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "daemon/base/digest.h"
 #include "daemon/base/limits.h"
 #include "daemon/base/log.h"
 #include "daemon/io/clock.h"
@@ -37,6 +38,16 @@ const Bytes& Service::signed_roster(const Group& group) {
     cached.bytes = registry_.roster(group).sign(keys_.grant);
   }
   return cached.bytes;
+}
+
+const Sha256& Service::catalogue_digest(const Group& group) {
+  auto& cached = catalogues_[group.head.id];
+  if (cached.change != group.change) {
+    Sha256Stream stream;
+    for (const auto& [name, share] : group.shares) stream.update(share.entry);
+    cached = {group.change, stream.finish()};
+  }
+  return cached.digest;
 }
 
 const Bytes& Service::signed_revocation(const Revocation& revocation) {
@@ -85,6 +96,7 @@ void Service::fill_membership(const Group& group, const Account& account, const 
   grant.not_before = now - limits::kGrantBackdate;
   grant.not_after = now + std::chrono::duration_cast<std::chrono::seconds>(options_.grant_lifetime);
   out.set_grant(to_string(grant.sign(keys_.grant)));
+  out.set_catalogue(catalogue_digest(group).raw());
 }
 
 void Service::fill_memberships(Session& session, const Account& account,
@@ -128,7 +140,10 @@ void Service::tell(const MembershipNotice& notice) {
   const auto* group = registry_.group(notice.group);
   const auto* account = registry_.account(notice.user);
   if (account == nullptr) return;
-  if (group == nullptr) rosters_.erase(notice.group);
+  if (group == nullptr) {
+    rosters_.erase(notice.group);
+    catalogues_.erase(notice.group);
+  }
   const bool member = group != nullptr && trust::is_member(group->role_of(notice.user));
   if (!member)
     for (const auto& [share, device] : presence_.leave_group(notice.user, notice.group))
@@ -174,6 +189,7 @@ void Service::tell(const FileNotice& notice) {
   if (share == nullptr) return;
   msg::Event event;
   *event.mutable_file_added() = registry_.file_row(*group, *share, &presence_);
+  event.mutable_file_added()->set_entry(to_string(share->entry));
   for (const auto& [user, member] : group->members) push_to_user(user, event);
 }
 

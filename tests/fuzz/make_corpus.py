@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Writes the seeds of corpus/frame, bencode, message, metadata, hello and grant, and of corpus/tracker_request those of
-requests 22 and later. What a fuzzer found is kept beside them under other names and is not touched."""
+"""Writes the seeds of corpus/frame, bencode, message, metadata, hello and grant, and of corpus/tracker_request
+those of requests 22 and later. What a fuzzer found is kept beside them under other names and is not touched."""
 
 import pathlib
 import struct
@@ -129,9 +129,10 @@ MESSAGES = {
 
 # The beginning of what a member sends who has the share of fuzz_metadata.cc, and questions to one.
 METADATA_HANDSHAKE = message(20, b"\x00d1:md11:ut_metadatai1ee13:metadata_sizei238ee")
+METADATA_BLOCK = b"\x01d8:msg_typei1e5:piecei0e10:total_sizei238ee"
 METADATA = {
-    "block": METADATA_HANDSHAKE + message(20, b"\x01d8:msg_typei1e5:piecei0e10:total_sizei238ee" + bytes(238)),
-    "short-block": METADATA_HANDSHAKE + message(20, b"\x01d8:msg_typei1e5:piecei0e10:total_sizei238ee" + bytes(9)),
+    "block": METADATA_HANDSHAKE + message(20, METADATA_BLOCK + bytes(238)),
+    "short-block": METADATA_HANDSHAKE + message(20, METADATA_BLOCK + bytes(9)),
     "reject": METADATA_HANDSHAKE + message(20, b"\x01d8:msg_typei2e5:piecei0ee"),
     "too-large": message(20, b"\x00d1:md11:ut_metadatai1ee13:metadata_sizei9999ee"),
     "questions": METADATA_HANDSHAKE + message(20, b"\x01d8:msg_typei0e5:piecei0ee") + message(21, bytes(48)),

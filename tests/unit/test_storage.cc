@@ -449,9 +449,9 @@ TEST(state_of_the_first_version_is_taken_over) {
   }
   {
     auto old = Database::open(temp.path_of("state.db"));
-    EXPECT_OK(
-        old->execute("ALTER TABLE transfer DROP COLUMN code; ALTER TABLE transfer DROP COLUMN hold; "
-                     "DROP TABLE revocation; PRAGMA user_version=1"));
+    EXPECT_OK(old->execute(
+        "ALTER TABLE transfer DROP COLUMN code; ALTER TABLE transfer DROP COLUMN hold; "
+        "DROP TABLE revocation; DROP TABLE catalogue; DROP TABLE device; PRAGMA user_version=1"));
   }
 
   auto db = StateDb::open(temp.path_of("state.db"));
@@ -487,8 +487,8 @@ TEST(database_has_one_owner) {
 
 TEST(database_of_a_newer_version_is_refused_untouched) {
   const TempDir temp;
-  const std::array<std::string_view, 3> newer{"CREATE TABLE a (x)", "CREATE TABLE b (x)",
-                                              "CREATE TABLE c (x)"};
+  const std::array<std::string_view, 4> newer{"CREATE TABLE a (x)", "CREATE TABLE b (x)",
+                                              "CREATE TABLE c (x)", "CREATE TABLE d (x)"};
   {
     auto database = Database::open(temp.path_of("state.db"));
     EXPECT_OK(database->migrate(newer));

@@ -187,6 +187,63 @@ TEST(only_the_device_itself_proves_its_address) {
   EXPECT(!client->events[1].reachability().cause().empty());
 }
 
+// What a member keeps for times without the tracker.
+Sha256 catalogue_of(Person& person) {
+  return *Sha256::from(person.world.attach(*person.client).attached().memberships().rows(0).catalogue());
+}
+
+TEST(membership_names_the_digest_of_the_entries_in_the_order_of_names) {
+  World world;
+  Person alice(world, "alice");
+  alice.create_group("lab");
+  const auto group = group_id(alice, "lab");
+  EXPECT(catalogue_of(alice) == sha256({}));
+  alice.share("lab", group, "b", 'x');
+  const auto share = alice.share("lab", group, "a", 'y');
+
+  const auto digest = catalogue_of(alice);
+
+  msg::Request list;
+  list.mutable_list_files()->set_group("lab");
+  EXPECT(alice.ask(list).files().rows(0).entry().empty());
+  list.mutable_list_files()->set_with_entries(true);
+  std::string entries;
+  for (const auto& row : alice.ask(list).files().rows()) entries += row.entry();
+  EXPECT(digest == sha256(as_bytes(entries)));
+  EXPECT(trust::CatalogueEntry::open(as_bytes(alice.ask(list).files().rows(0).entry()))->info_hash == share);
+  EXPECT_EQ(alice.heard(msg::Event::kFileAdded).file_added().entry(),
+            alice.ask(list).files().rows(0).entry());
+  msg::Request withdraw;
+  withdraw.mutable_withdraw_file()->set_group("lab");
+  withdraw.mutable_withdraw_file()->set_name("a");
+  alice.ask(withdraw);
+  EXPECT(catalogue_of(alice) != digest);
+}
+
+TEST(members_are_told_of_each_others_devices_and_others_are_not) {
+  World world;
+  Person alice(world, "alice");
+  alice.create_group("lab");
+  const auto group = group_id(alice, "lab");
+  const Answering daemon(world.loop, alice.key);
+  world.attach(*alice.client, daemon.port);
+  alice.heard(msg::Event::kReachability);
+  Person bob(world, "bob");
+  msg::Request request;
+  request.mutable_get_peers()->set_group_id(group.raw());
+  EXPECT_EQ(bob.ask(request).error().code(), "not_found");
+  bob.join("lab");
+  alice.accept("lab", "bob");
+
+  const auto peers = bob.ask(request).peers();
+
+  EXPECT_EQ(peers.peers_size(), 1);  // bob listens nowhere
+  EXPECT_EQ(peers.peers(0).device_id(), alice.device().raw());
+  EXPECT_EQ(peers.peers(0).user(), "alice");
+  EXPECT_EQ(peers.peers(0).addresses(0).port(), daemon.port);
+  EXPECT_EQ(alice.ask(request).peers().peers_size(), 0);  // not herself
+}
+
 TEST(second_server_on_the_same_data_is_refused) {
   World world;
   io::Loop loop;
@@ -212,6 +269,8 @@ int main() {
       cmocka_unit_test(share_without_its_piece_list_is_refused),
       cmocka_unit_test(applicant_and_admin_hear_of_request_and_decision),
       cmocka_unit_test(only_the_device_itself_proves_its_address),
+      cmocka_unit_test(membership_names_the_digest_of_the_entries_in_the_order_of_names),
+      cmocka_unit_test(members_are_told_of_each_others_devices_and_others_are_not),
       cmocka_unit_test(second_server_on_the_same_data_is_refused),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
