@@ -131,7 +131,7 @@ void Node::call_account_parameters(const CallPointer& call) {
   }
   const auto target = trust::TrackerAddress::parse(text);
   if (!target) return call->refuse(target.error());
-  tracker_.set_target(*target);
+  follow_tracker(*target);
   pb::tracker::Request request;
   request.mutable_password_parameters()->set_user(*name);
   ask(call, std::move(request), TrackerClient::Kind::Query,
@@ -152,7 +152,7 @@ void Node::call_account_enter(const CallPointer& call) {
   if (is_logged_in())
     return call->refuse(Error{Code::Conflict, fmt::format("'{}' is logged in on this device", account_->user),
                               "p2pctl account logout first"});
-  tracker_.set_target(*target);
+  follow_tracker(*target);
   pb::tracker::Request request;
   if (wanted.create()) {
     request.mutable_create_account()->set_user(*name);

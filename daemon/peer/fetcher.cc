@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/peer/fetcher.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "daemon/base/names.h"
@@ -13,9 +14,13 @@ using storage::TransferState;
 
 struct Fetcher::Order {
   pb::control::DownloadStart wanted;
-  Duration timeout{};
+  TimePoint deadline{};
   Done done;
   TransferRow row;
+  std::optional<Bytes> known;    // the entry that this device has kept
+  bool without_tracker = false;  // go on with what this device and members know
+  std::optional<Error> nobody;   // why members could not help: only the tracker is left to ask
+  trust::PublicKey publisher_key;
   std::string target;  // as the user named it, or the download folder
   std::uint64_t list_bytes = 0;
   Bytes piece_list;
@@ -90,30 +95,67 @@ Status make_part_file(const TransferRow& row) {
   return {};
 }
 
+ShareFacts facts_of(const TransferRow& row) {
+  return {{row.group, row.info_hash}, row.name, row.size, row.piece_length};
+}
+
 }  // namespace
 
 void Fetcher::start(const pb::control::DownloadStart& wanted, Duration timeout, Done done) {
   auto order = std::make_shared<Order>();
   order->wanted = wanted;
-  order->timeout = timeout;
+  order->deadline = around_.loop.now() + timeout;
   order->done = std::move(done);
+  const auto name = group_name(wanted.group());
+  const auto* membership = name ? around_.memberships.find(*name) : nullptr;
+  if (membership == nullptr || !membership->grant) return ask_tracker(order);
+  const auto group = membership->grant->group;
+  around_.memory.find_entry(group, wanted.name(),
+                            [this, order, group, name = *name](std::optional<Bytes> known) {
+                              order->known = std::move(known);
+                              if (!order->known || around_.tracker.is_attached()) return ask_tracker(order);
+                              order->without_tracker = true;
+                              on_entry(order, *order->known, group, name);
+                            });
+}
+
+void Fetcher::ask_tracker(const OrderPointer& order) {
   pb::tracker::Request request;
-  request.mutable_show_file()->set_group(wanted.group());
-  request.mutable_show_file()->set_name(wanted.name());
-  around_.tracker.request(std::move(request), TrackerClient::Kind::Query, timeout,
-                          [this, order](Result<pb::tracker::Response> response) {
-                            if (!response) order->done(fail(response.error()));
-                            else if (!response->has_file_detail())
-                              order->done(fail(Code::Internal, "the tracker gave no file"));
-                            else on_detail(order, response->file_detail());
+  request.mutable_show_file()->set_group(order->wanted.group());
+  request.mutable_show_file()->set_name(order->wanted.name());
+  around_.tracker.request(std::move(request), TrackerClient::Kind::Query, patience(*order),
+                          [this, order](const Result<pb::tracker::Response>& response) {
+                            if (!response && may_use_known(*order, response.error())) {
+                              order->without_tracker = true;
+                              const auto* membership = around_.memberships.find(order->wanted.group());
+                              if (membership != nullptr && membership->grant)
+                                return on_entry(order, *order->known, membership->grant->group,
+                                                membership->name);
+                            }
+                            if (!response) return order->done(fail(response.error()));
+                            const auto& detail = response->file_detail();
+                            const auto group = GroupId::from(detail.row().group_id());
+                            if (!response->has_file_detail() || !group)
+                              return order->done(fail(Code::Internal, "the tracker gave no file"));
+                            on_entry(order, as_bytes(detail.entry()), *group, detail.row().group());
                           });
 }
 
-void Fetcher::on_detail(const std::shared_ptr<Order>& order, const pb::tracker::FileDetail& detail) {
-  auto entry = trust::CatalogueEntry::open(as_bytes(detail.entry()));
-  const auto group = GroupId::from(detail.row().group_id());
-  if (!entry || !group || entry->group != *group || entry->name != order->wanted.name() ||
-      !around_.tracker.target() || entry->tracker != around_.tracker.target()->tracker) {
+Duration Fetcher::patience(const Order& order) const {
+  const auto left = order.deadline - around_.loop.now();
+  return order.known && !order.nobody ? std::min<Duration>(kPatience, left) : left;
+}
+
+bool Fetcher::may_use_known(const Order& order, const Error& error) const {
+  return order.known && !order.nobody &&
+         (error.code == Code::TrackerUnreachable || error.code == Code::TimedOut);
+}
+
+void Fetcher::on_entry(const OrderPointer& order, ByteSpan signed_entry, const GroupId& group,
+                       const std::string& group_name) {
+  auto entry = trust::CatalogueEntry::open(signed_entry);
+  if (!entry || entry->group != group || entry->name != order->wanted.name() || !around_.tracker.target() ||
+      entry->tracker != around_.tracker.target()->tracker) {
     order->done(fail(Code::Integrity, "the catalogue entry is not what its publisher signed",
                      "tell the publisher; do not trust this share"));
     return;
@@ -123,7 +165,7 @@ void Fetcher::on_detail(const std::shared_ptr<Order>& order, const pb::tracker::
     order->done(fail(geometry.error()));
     return;
   }
-  if (auto status = check_new({*group, entry->info_hash}); !status) {
+  if (auto status = check_new({group, entry->info_hash}); !status) {
     order->done(fail(status.error()));
     return;
   }
@@ -131,21 +173,22 @@ void Fetcher::on_detail(const std::shared_ptr<Order>& order, const pb::tracker::
   row.id = trust::random_id<DownloadId>();
   row.kind = storage::TransferKind::Download;
   row.state = TransferState::Downloading;
-  row.group = *group;
-  row.group_name = detail.row().group();
+  row.group = group;
+  row.group_name = group_name;
   row.name = entry->name;
   row.info_hash = entry->info_hash;
   row.size = entry->size;
   row.piece_length = entry->piece_length;
   row.sha1 = entry->sha1;
-  row.entry = to_bytes(as_bytes(detail.entry()));
+  row.entry = to_bytes(signed_entry);
   row.added = around_.clock.now(io::boot_now(), io::wall_now()).seconds;
+  order->publisher_key = entry->device_key;
   order->list_bytes = meta::piece_list_bytes(geometry->pieces());
   order->target = order->wanted.output().empty() ? around_.options.download_dir : order->wanted.output();
   settle(order);
 }
 
-void Fetcher::settle(const std::shared_ptr<Order>& order) {
+void Fetcher::settle(const OrderPointer& order) {
   auto taken = settled_;
   for (const auto& [id, transfer] : around_.transfers.all())
     if (!transfer->is_complete() && transfer->phase() != Transfer::Phase::Failed)
@@ -173,7 +216,7 @@ Status Fetcher::check_new(const ShareKey& share) const {
   return fail(Code::Exists, fmt::format("download {} fetches it already", id), "p2pctl download show " + id);
 }
 
-void Fetcher::on_target(const std::shared_ptr<Order>& order, const Status& status) {
+void Fetcher::on_target(const OrderPointer& order, const Status& status) {
   if (!status) {
     order->done(fail(status.error()));
   } else if (order->list_bytes > limits::kMetadataBytes) {
@@ -186,45 +229,97 @@ void Fetcher::on_target(const std::shared_ptr<Order>& order, const Status& statu
       settled_.erase(path);
       done(std::move(started));
     };
-    read_piece_list(order);
+    get_piece_list(order);
   }
 }
 
-void Fetcher::read_piece_list(const std::shared_ptr<Order>& order) {
-  if (order->piece_list.size() == order->list_bytes) {
-    on_piece_list(order);
-    return;
-  }
+// --- the piece list ----------------------------------------------------------------------------------
+
+void Fetcher::get_piece_list(const OrderPointer& order) {
+  if (order->without_tracker && order->list_bytes > 0) ask_members(order);
+  else read_piece_list(order);
+}
+
+void Fetcher::read_piece_list(const OrderPointer& order) {
+  if (order->piece_list.size() == order->list_bytes) return judge(order);
   pb::tracker::Request request;
   request.mutable_read_metadata()->set_group_id(order->row.group.raw());
   request.mutable_read_metadata()->set_info_hash(order->row.info_hash.raw());
   request.mutable_read_metadata()->set_offset(order->piece_list.size());
   around_.tracker.request(
-      std::move(request), TrackerClient::Kind::Query, order->timeout,
-      [this, order](Result<pb::tracker::Response> response) {
-        if (!response) {
-          order->done(fail(response.error()));
-          return;
-        }
+      std::move(request), TrackerClient::Kind::Query, patience(*order),
+      [this, order](const Result<pb::tracker::Response>& response) {
+        if (!response && may_use_known(*order, response.error())) return ask_members(order);
+        if (!response) return order->done(fail(order->nobody.value_or(response.error())));
         const auto chunk = as_bytes(response->metadata().data());
-        if (chunk.empty() || chunk.size() > order->list_bytes - order->piece_list.size()) {
-          order->done(fail(Code::Integrity, "the tracker's piece list has another length than the share"));
-          return;
-        }
+        if (chunk.empty() || chunk.size() > order->list_bytes - order->piece_list.size())
+          return order->done(
+              fail(Code::Integrity, "the tracker's piece list has another length than the share"));
         order->piece_list.insert(order->piece_list.end(), chunk.begin(), chunk.end());
         read_piece_list(order);
       });
 }
 
-void Fetcher::on_piece_list(const std::shared_ptr<Order>& order) {
-  auto& row = order->row;
-  auto metainfo = meta::Metainfo::from_piece_list(row.name, row.size, row.piece_length, order->piece_list);
-  if (!metainfo || metainfo->info_hash() != row.info_hash) {
-    order->done(fail(Code::Integrity, "the piece list does not fit what the publisher signed",
-                     "tell the publisher; do not trust this share"));
-    return;
+void Fetcher::ask_members(const OrderPointer& order) {
+  order->without_tracker = true;
+  around_.memory.find_devices(order->row.group, [this, order](std::vector<storage::KnownDevice> devices) {
+    on_devices(order, std::move(devices));
+  });
+}
+
+// The publisher's device is the likeliest to have it; then those that were seen last.
+void Fetcher::on_devices(const OrderPointer& order, std::vector<storage::KnownDevice> devices) {
+  const DeviceId publisher{trust::fingerprint(order->publisher_key).bytes};
+  std::stable_partition(devices.begin(), devices.end(),
+                        [&](const auto& known) { return known.device == publisher; });
+  std::vector<swarm::Candidate> candidates;
+  for (const auto& known : devices)
+    for (const auto& address : known.addresses)
+      candidates.push_back({known.device, {address.host, address.port}});
+  const auto& row = order->row;
+  const auto geometry = meta::Geometry::make(row.size, row.piece_length);
+  std::optional<io::SocketAddress> from;
+  if (!around_.options.listen.is_unspecified()) from = around_.options.listen;
+  fetches_[order] = std::make_unique<MetadataFetch>(
+      MetadataFetch::Surroundings{around_.loop, around_.hash, around_.context, around_.memberships,
+                                  around_.clock, around_.self, from},
+      facts_of(row), *geometry, std::move(candidates), order->deadline - around_.loop.now(),
+      [this, order](Result<MetadataFetch::Fetched> fetched) { on_fetched(order, std::move(fetched)); });
+}
+
+void Fetcher::on_fetched(const OrderPointer& order, Result<MetadataFetch::Fetched> fetched) {
+  // It is what calls us.
+  around_.loop.defer([old = std::shared_ptr<MetadataFetch>(std::move(fetches_[order]))] {});
+  fetches_.erase(order);
+  if (!fetched) {
+    // It may come back before the time is over.
+    order->nobody = fetched.error();
+    return read_piece_list(order);
   }
-  auto shared = std::make_shared<const meta::Metainfo>(std::move(*metainfo));
+  order->piece_list = std::move(fetched->piece_list);
+  accept(order, std::move(fetched->metainfo));
+}
+
+void Fetcher::clear() {
+  for (auto& [order, fetch] : std::exchange(fetches_, {})) {
+    around_.loop.defer([old = std::shared_ptr<MetadataFetch>(std::move(fetch))] {});
+    order->done(fail(logged_out_meanwhile("the download")));
+  }
+}
+
+void Fetcher::judge(const OrderPointer& order) {
+  scope_.run(
+      around_.hash, [order] { return judge_piece_list(facts_of(order->row), order->piece_list); },
+      [this, order](const Result<std::shared_ptr<const meta::Metainfo>>& metainfo) {
+        if (!metainfo) order->done(fail(metainfo.error()));
+        else accept(order, *metainfo);
+      });
+}
+
+// --- acceptance --------------------------------------------------------------------------------------
+
+void Fetcher::accept(const OrderPointer& order, std::shared_ptr<const meta::Metainfo> shared) {
+  const auto& row = order->row;
   const auto account = around_.transfers.account();
   if (auto status = check_new({row.group, row.info_hash}); !status) {
     order->done(fail(status.error()));
@@ -255,6 +350,10 @@ void Fetcher::on_piece_list(const std::shared_ptr<Order>& order) {
                 return;
               }
               around_.transfers.add(order->row, shared);
+              if (order->without_tracker)
+                around_.memory.find_devices(order->row.group, [this, order](const auto& devices) {
+                  around_.transfers.add_known(order->row.group, devices);
+                });
               order->done(order->row.id);
             });
       });

@@ -2,14 +2,21 @@
 // The way from "get GROUP/NAME" to a download that is durable: everything that can refuse it is asked
 // before, so that what was accepted is never refused afterwards.
 //
-//   catalogue entry (tracker) → its signature → where the file goes (disk) → piece list (tracker, paged)
-//   → info-hash agrees → part file and row made durable → the transfer opens
+//   catalogue entry → its signature → where the file goes (disk) → piece list → info-hash agrees (hash
+//   pool) → part file and row made durable → the transfer opens
+//
+// Entry and piece list come from the tracker. While it is away, or does not answer within kPatience, the
+// entry is the one that this device has kept (group_memory.h), and the piece list comes from members
+// (metadata_fetch.h).
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <set>
+#include <vector>
 
+#include "daemon/peer/group_memory.h"
+#include "daemon/peer/metadata_fetch.h"
 #include "daemon/peer/transfers.h"
 
 namespace p2p::peer {
@@ -22,13 +29,20 @@ inline Error logged_out_meanwhile(std::string_view what) {
 
 class Fetcher {
  public:
+  static constexpr Duration kPatience = 5s;
   struct Surroundings {
+    io::Loop& loop;
     StateStore& store;
     io::WorkPool& disk;
+    io::WorkPool& hash;
     TrackerClient& tracker;
     Transfers& transfers;
+    const MembershipBook& memberships;
+    GroupMemory& memory;
     const TrackerClock& clock;
+    const tls::Context& context;
     const Options& options;
+    DeviceId self;
   };
   using Done = std::function<void(Result<DownloadId>)>;
 
@@ -36,19 +50,32 @@ class Fetcher {
 
   // `done` comes once, from the loop; never after the fetcher is destroyed.
   void start(const pb::control::DownloadStart& order, Duration timeout, Done done);
+  // Logged out: what waits for members is given up and answered.
+  void clear();
 
  private:
   struct Order;
-  void on_detail(const std::shared_ptr<Order>& order, const pb::tracker::FileDetail& detail);
+  using OrderPointer = std::shared_ptr<Order>;
+  void ask_tracker(const OrderPointer& order);
+  Duration patience(const Order& order) const;
+  bool may_use_known(const Order& order, const Error& error) const;
+  void on_entry(const OrderPointer& order, ByteSpan signed_entry, const GroupId& group,
+                const std::string& group_name);
   Status check_new(const ShareKey& share) const;
-  void settle(const std::shared_ptr<Order>& order);
-  void on_target(const std::shared_ptr<Order>& order, const Status& status);
-  void read_piece_list(const std::shared_ptr<Order>& order);
-  void on_piece_list(const std::shared_ptr<Order>& order);
+  void settle(const OrderPointer& order);
+  void on_target(const OrderPointer& order, const Status& status);
+  void get_piece_list(const OrderPointer& order);
+  void read_piece_list(const OrderPointer& order);
+  void ask_members(const OrderPointer& order);
+  void on_devices(const OrderPointer& order, std::vector<storage::KnownDevice> devices);
+  void on_fetched(const OrderPointer& order, Result<MetadataFetch::Fetched> fetched);
+  void judge(const OrderPointer& order);
+  void accept(const OrderPointer& order, std::shared_ptr<const meta::Metainfo> metainfo);
 
   Surroundings around_;
   std::set<ShareKey> starting_;    // accepted, their rows not yet durable
   std::set<std::string> settled_;  // where they will end
+  std::map<OrderPointer, std::unique_ptr<MetadataFetch>> fetches_;
   io::WorkScope scope_;
 };
 

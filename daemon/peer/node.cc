@@ -2,6 +2,7 @@
 #include "daemon/peer/node.h"
 
 #include <fmt/format.h>
+#include <set>
 
 #include "daemon/base/log.h"
 #include "daemon/base/names.h"
@@ -14,6 +15,9 @@ namespace {
 constexpr unsigned kDiskThreads = 4;
 constexpr auto kWaitPoll = std::chrono::milliseconds(250);
 constexpr auto kGrantRenewMin = std::chrono::seconds(1);
+// The tracker is away for so long, and then every so often: members are looked for where they were last.
+constexpr auto kAwayFirst = std::chrono::seconds(1);
+constexpr auto kAwayAgain = std::chrono::seconds(60);
 
 std::uint64_t random_seed() {
   const auto id = trust::random_id<DownloadId>();
@@ -40,15 +44,18 @@ Node::Node(io::Loop& loop, Options options, trust::KeyPair identity, storage::St
       disk_(loop, "p2pd-disk", kDiskThreads),
       hash_(loop, "p2pd-hash", std::max(1u, io::processors())),
       tracker_(loop, tracker_context_, self_, specific(options_.listen), random_, *this),
+      group_memory_(loop, store_, tracker_, memberships_, random_),
       transfers_({loop, disk_, hash_, store_, random_, memberships_, tracker_, clock_, peer_context_,
                   options_, self_},
                  bind<&Node::on_changed>(this), bind<&Node::on_loaded>(this)),
       publisher_({loop, hash_, store_, tracker_, transfers_, identity_, clock_}),
-      fetcher_({store_, disk_, tracker_, transfers_, clock_, options_}),
+      fetcher_({loop, store_, disk_, hash_, tracker_, transfers_, memberships_, group_memory_, clock_,
+                peer_context_, options_, self_}),
       control_(loop, *this),
       wait_timer_(loop, bind<&Node::poll_waits>(this)),
       removal_timer_(loop, bind<&Node::poll_removals>(this)),
-      grant_timer_(loop, bind<&Node::renew_grants>(this)) {
+      grant_timer_(loop, bind<&Node::renew_grants>(this)),
+      away_timer_(loop, bind<&Node::look_for_members>(this)) {
   transfers_.set_limits(options_.upload.value_or(state.upload_limit),
                         options_.download.value_or(state.download_limit));
   if (state.account) {
@@ -66,7 +73,8 @@ Result<io::SocketAddress> Node::start() {
   if (auto status = control_.listen(options_.control_path); !status) return fail(status.error());
   if (is_logged_in()) {
     const auto target = trust::TrackerAddress::parse(account_->tracker);
-    if (target) tracker_.set_target(*target);
+    if (target) follow_tracker(*target);
+    away_timer_.set(kAwayFirst);
   }
   return address;
 }
@@ -106,6 +114,7 @@ void Node::stop(std::function<void()> done) {
   removal_timer_.cancel();
   wait_timer_.cancel();
   grant_timer_.cancel();
+  away_timer_.cancel();
   probe_.reset();
   control_.close();
   tracker_.set_target(std::nullopt);
@@ -118,6 +127,7 @@ void Node::adopt(storage::State state) {
   publisher_.clear();
   transfers_.unload();
   account_ = std::move(state.account);
+  group_memory_.set_account(account_->id);
   clock_.set_floor({account_->highest_time});
   memberships_.clear();
   if (const auto target = trust::TrackerAddress::parse(account_->tracker))
@@ -135,6 +145,9 @@ void Node::leave_account(std::function<void(const Status&)> done) {
   transfers_.unload();
   memberships_.clear();
   grant_timer_.cancel();
+  away_timer_.cancel();
+  group_memory_.set_account(0);
+  fetcher_.clear();
   reachable_.reset();
   account_->logged_in = false;
   store_.run(
@@ -172,7 +185,9 @@ pb::tracker::Attach Node::make_tracker_attach() {
 
 void Node::on_tracker_attached(const pb::tracker::Attached& attached) {
   log::info("tracker attached", {{"account", attached.known() ? attached.account().user() : "-"}});
+  away_timer_.cancel();
   if (attached.known() && is_logged_in() && attached.account().user_id() == account_->user_id.raw()) {
+    group_memory_.on_attached();
     take_memberships(attached.memberships());
     for (const auto& revocation : attached.revocations()) take_revocation(as_bytes(revocation));
     transfers_.on_attached();
@@ -188,7 +203,30 @@ void Node::on_tracker_attached(const pb::tracker::Attached& attached) {
 
 void Node::on_tracker_lost(const Error&) {
   reachable_.reset();
+  group_memory_.on_lost();
+  if (is_logged_in()) away_timer_.set(kAwayFirst);
   on_changed();
+}
+
+// All the addresses that are configured for the same tracker are tried.
+void Node::follow_tracker(const trust::TrackerAddress& target) {
+  std::vector<HostPort> others;
+  for (const auto& other : options_.trackers)
+    if (other.tracker == target.tracker && other.host_port != target.host_port)
+      others.push_back(other.host_port);
+  tracker_.set_target(target, std::move(others));
+}
+
+// Without the tracker, unfinished downloads try every device of their groups that is known.
+void Node::look_for_members() {
+  away_timer_.set(kAwayAgain);
+  std::set<GroupId> groups;
+  for (const auto& [id, transfer] : transfers_.all())
+    if (!transfer->is_complete()) groups.insert(transfer->row().group);
+  for (const auto& group : groups)
+    group_memory_.find_devices(group, [this, group](const std::vector<storage::KnownDevice>& devices) {
+      if (!tracker_.is_attached()) transfers_.add_known(group, devices);
+    });
 }
 
 // At half the life of the grant that ends first.

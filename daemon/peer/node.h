@@ -12,6 +12,7 @@
 
 #include "daemon/peer/control_server.h"
 #include "daemon/peer/fetcher.h"
+#include "daemon/peer/group_memory.h"
 #include "daemon/peer/publisher.h"
 #include "daemon/peer/transfers.h"
 
@@ -68,6 +69,8 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   void on_loaded();
   void poll_waits();
   void renew_grants();
+  void follow_tracker(const trust::TrackerAddress& target);
+  void look_for_members();
   bool is_logged_in() const { return account_ && account_->logged_in; }
 
   // node_events.cc
@@ -169,6 +172,7 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   MembershipBook memberships_;
   TrackerClock clock_;
   TrackerClient tracker_;
+  GroupMemory group_memory_;
   Transfers transfers_;
   Publisher publisher_;
   Fetcher fetcher_;
@@ -185,6 +189,7 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   io::Timer wait_timer_;
   io::Timer removal_timer_;
   io::Timer grant_timer_;
+  io::Timer away_timer_;  // set while the tracker is away
   io::WorkScope scope_;
 };
 

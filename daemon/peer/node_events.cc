@@ -29,6 +29,7 @@ void Node::take_membership(const pb::tracker::Membership& message) {
   transfers_.close_unwelcome();
   transfers_.on_membership_changed(*group, Transfers::not_a_member(*name));
   if (!trust::is_member(role)) return forget_membership(*group);
+  if (const auto digest = Sha256::from(message.catalogue())) group_memory_.on_membership(*group, *digest);
   if (!message.roster().empty()) tell_roster_applied(*group);
   store_.run(
       scope_,
@@ -97,6 +98,7 @@ void Node::take_withdrawal(const pb::tracker::FileWithdrawn& withdrawn) {
   const auto group = GroupId::from(withdrawn.group_id());
   const auto info_hash = InfoHash::from(withdrawn.info_hash());
   if (!group || !info_hash || !is_logged_in()) return;
+  group_memory_.on_withdrawn({*group, *info_hash});
   transfers_.withdraw(
       {*group, *info_hash}, "withdrawn by " + printable(withdrawn.by(), 64),
       withdrawn.by() == account_->user ? Transfers::Withdrawal::ByUs : Transfers::Withdrawal::ByOther);
@@ -128,6 +130,8 @@ void Node::on_tracker_event(const pb::tracker::Event& event) {
       take_roster(*group, as_bytes(event.roster().roster()));
   } else if (event.has_revoked()) {
     take_revocation(as_bytes(event.revoked().revocation()));
+  } else if (event.has_file_added()) {
+    if (is_logged_in()) group_memory_.on_file_added(event.file_added());
   } else if (event.has_file_withdrawn()) {
     take_withdrawal(event.file_withdrawn());
   } else if (event.has_peers()) {

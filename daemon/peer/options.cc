@@ -3,6 +3,8 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <fmt/format.h>
+#include <sstream>
 
 namespace p2p::peer {
 namespace {
@@ -10,6 +12,7 @@ namespace {
 constexpr auto kIntervalMin = std::chrono::milliseconds(100);
 constexpr auto kIntervalMax = std::chrono::minutes(5);
 constexpr std::size_t kActiveDownloadsMax = 100;
+constexpr std::size_t kTrackersMax = 16;
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -63,6 +66,20 @@ Status take_count(std::size_t& target, const std::string& value) {
   return {};
 }
 
+// Addresses with spaces between them.
+Status take_trackers(std::vector<trust::TrackerAddress>& target, const std::string& value) {
+  target.clear();
+  std::istringstream words(value);
+  for (std::string word; words >> word;) {
+    auto address = trust::TrackerAddress::parse(word);
+    if (!address) return fail(address.error());
+    if (target.size() == kTrackersMax)
+      return fail(Code::InvalidArgument, fmt::format("at most {} addresses can be named", kTrackersMax));
+    target.push_back(std::move(*address));
+  }
+  return {};
+}
+
 config::Program describe(Options& options) {
   config::Program program;
   program.name = "p2pd";
@@ -93,6 +110,8 @@ config::Program describe(Options& options) {
        false, [&](const auto& v) { return take_interval(options.file_check_interval, v); }},
       {"max_active_downloads", "N", "downloads that fetch at the same time; others queue (default 5)", false,
        [&](const auto& v) { return take_count(options.max_active_downloads, v); }},
+      {"trackers", "ADDRESS...", "where else a tracker may be reached: p2p:// addresses with spaces between",
+       false, [&](const auto& v) { return take_trackers(options.trackers, v); }},
       {"upload", "RATE", "limit for everything sent, such as 20MiB; 0 for none", false,
        [&](const auto& v) { return take_rate(options.upload, v); }},
       {"download", "RATE", "limit for everything fetched", false,

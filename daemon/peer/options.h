@@ -4,12 +4,14 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "daemon/base/log.h"
 #include "daemon/base/result.h"
 #include "daemon/base/time.h"
 #include "daemon/config/settings.h"
 #include "daemon/io/stream.h"
+#include "daemon/trust/address.h"
 
 namespace p2p::peer {
 
@@ -25,6 +27,7 @@ struct Options {
   Duration file_check_interval = 30s;
   std::optional<std::uint64_t> upload;  // bytes a second, 0: unlimited; absent: as last set
   std::optional<std::uint64_t> download;
+  std::vector<trust::TrackerAddress> trackers;  // further addresses of trackers
 };
 
 struct Loaded {

@@ -8,6 +8,10 @@ namespace {
 
 constexpr std::size_t kEarlyBytes = limits::kFirstFrameBytes + wire::kHandshakeBytes + 512 * limits::kKiB;
 
+InfoHashV1 truncated(const InfoHash& info_hash) {
+  return *InfoHashV1::from(info_hash.view().first(InfoHashV1::kSize));
+}
+
 Error refused() { return {Code::NotAllowed, "refused", {}}; }
 
 }  // namespace
@@ -108,7 +112,11 @@ bool PeerLink::take_hello() {
 bool PeerLink::take_handshake() {
   std::size_t used = 0;
   const auto handshake = wire::decode_handshake(early_, used);
-  if (!handshake || (*handshake && (*handshake)->info_hash != greeting_.handshake_hash)) {
+  const auto& known = greeting_.handshake_hash;
+  const auto is_good = [&](const InfoHashV1& hash) {
+    return !known || hash == *known || hash == truncated(greeting_.share.info_hash);
+  };
+  if (!handshake || (*handshake && !is_good((*handshake)->info_hash))) {
     end(refused());
     return false;
   }
@@ -130,7 +138,7 @@ void PeerLink::send_hello() {
 
 void PeerLink::send_handshake() {
   wire::Handshake handshake;
-  handshake.info_hash = greeting_.handshake_hash;
+  handshake.info_hash = greeting_.handshake_hash.value_or(truncated(greeting_.share.info_hash));
   // A fresh id for each link: the device id is what identifies us, and that is not for this place.
   handshake.peer_id = trust::random_id<WirePeerId>();
   transport_->write(wire::encode_handshake(handshake));

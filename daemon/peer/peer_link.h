@@ -26,11 +26,13 @@ namespace p2p::peer {
 
 class PeerLink;
 
-// What a link needs to greet: the share, our grant in its group, and the handshake's identifiers.
+// What a link needs to greet: the share, our grant in its group, and the handshake's info-hash: v1, or the
+// truncated v2 hash where there is no v1 (BEP 52) or it is not known yet. The hello has named the share
+// already, so who does not know the v1 hash may take any.
 struct Greeting {
   ShareKey share;
   Bytes grant;
-  InfoHashV1 handshake_hash;  // v1, or the truncated v2 hash where there is no v1 (BEP 52)
+  std::optional<InfoHashV1> handshake_hash;  // nothing: not known
 };
 
 class PeerLinkOwner {

@@ -11,7 +11,6 @@ namespace p2p::peer {
 namespace {
 
 constexpr Duration kRetryMin = 100ms;
-constexpr auto kSilence = 3;  // heartbeats without a word from the tracker
 
 Error unreachable(const std::optional<trust::TrackerAddress>& target, const Error& why) {
   if (why.code == Code::TrackerChanged || why.code == Code::Integrity) return why;
@@ -33,16 +32,19 @@ TrackerClient::TrackerClient(io::Loop& loop, const tls::Context& context, const 
       listener_(listener),
       retry_timer_(loop, bind<&TrackerClient::connect>(this)),
       deadline_timer_(loop, bind<&TrackerClient::on_deadline>(this)),
-      heartbeat_timer_(loop, bind<&TrackerClient::on_heartbeat>(this)) {}
+      heartbeat_timer_(loop, bind<&TrackerClient::on_heartbeat>(this)),
+      silence_timer_(loop, bind<&TrackerClient::on_silence>(this)) {}
 
 TrackerClient::~TrackerClient() {
   if (session_ != nullptr) session_->shutdown();
 }
 
-void TrackerClient::set_target(std::optional<trust::TrackerAddress> target) {
+void TrackerClient::set_target(std::optional<trust::TrackerAddress> target, std::vector<HostPort> others) {
   if (target == target_ && (session_ != nullptr || retry_timer_.is_set() || !target)) return;
   drop_session();
   target_ = std::move(target);
+  others_ = std::move(others);
+  next_address_ = 0;
   auto abandoned = std::move(waiting_);
   waiting_.clear();
   deadline_timer_.cancel();
@@ -56,13 +58,15 @@ void TrackerClient::set_target(std::optional<trust::TrackerAddress> target) {
 void TrackerClient::connect() {
   retry_timer_.cancel();
   TrackerSession::Listener& listener = *this;
-  session_ = std::make_unique<TrackerSession>(loop_, context_, self_, target_->host_port, target_->tracker,
-                                              from_, listener);
+  const auto& address = next_address_ == 0 ? target_->host_port : others_[next_address_ - 1];
+  session_ =
+      std::make_unique<TrackerSession>(loop_, context_, self_, address, target_->tracker, from_, listener);
 }
 
 void TrackerClient::drop_session() {
   retry_timer_.cancel();
   heartbeat_timer_.cancel();
+  silence_timer_.cancel();
   if (session_ == nullptr) return;
   session_->shutdown();
   // It may be on the stack below us.
@@ -82,7 +86,10 @@ void TrackerClient::request(pb::tracker::Request request, Kind kind, Duration ti
   const auto id = next_id_++;
   auto& waiting = waiting_[id];
   waiting = {std::move(request), loop_.now() + timeout, std::move(reply), is_attached(), false};
-  if (waiting.sent) session_->send(id, waiting.request);
+  if (waiting.sent) {
+    session_->send(id, waiting.request);
+    expect_answer();
+  }
   arm_deadline();
 }
 
@@ -90,6 +97,7 @@ void TrackerClient::tell(pb::tracker::Request request, Reply reply) {
   if (!is_attached()) return;
   const auto id = next_id_++;
   session_->send(id, request);
+  expect_answer();
   if (reply == nullptr || waiting_.size() >= kWaitingMax) return;
   waiting_[id] = {{}, TimePoint::max(), std::move(reply), true, true};
 }
@@ -121,14 +129,22 @@ void TrackerClient::on_deadline() {
 
 void TrackerClient::on_heartbeat() {
   if (!is_attached()) return;
-  if (loop_.now() - session_->heard() > heartbeat_ * kSilence) {
-    on_session_ended(Error{Code::TimedOut, "the tracker has fallen silent", {}});
-    return;
-  }
   pb::tracker::Request request;
   request.mutable_heartbeat();
   tell(std::move(request));
   heartbeat_timer_.set(heartbeat_);
+}
+
+// Every request is answered: what counts is the first one that nothing has come after.
+void TrackerClient::expect_answer() {
+  if (session_->heard() < asked_) return;
+  asked_ = loop_.now() + Duration(1);  // after what was heard in this turn
+  silence_timer_.set(kAnswerTime);
+}
+
+void TrackerClient::on_silence() {
+  if (is_attached() && session_->heard() < asked_)
+    on_session_ended(Error{Code::TimedOut, "it has fallen silent", {}});
 }
 
 void TrackerClient::on_session_hello(const TrackerSession::Hello& hello) {
@@ -147,6 +163,7 @@ void TrackerClient::on_session_attached(const pb::tracker::Attached& attached) {
     if (waiting.sent) continue;
     waiting.sent = true;
     session_->send(id, waiting.request);
+    expect_answer();
   }
 }
 
@@ -172,6 +189,7 @@ void TrackerClient::on_session_ended(const Error& reason) {
     listener_.on_tracker_lost(reason);
   }
   if (!target_) return;
+  next_address_ = (next_address_ + 1) % (others_.size() + 1);
   if (reason.code == Code::TrackerChanged || reason.code == Code::Integrity ||
       reason.code == Code::Unsupported) {
     // Waiting longer does not make it the right tracker.

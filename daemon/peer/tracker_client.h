@@ -3,8 +3,9 @@
 // session that comes back by itself.
 //
 // A request waits for the session until its deadline and is sent again, with the same idempotency key,
-// when a session breaks under it. Reconnects back off from 100 ms to kRetryMax with jitter. Bounded:
-// kWaitingMax requests.
+// when a session breaks under it. A tracker that says nothing for kAnswerTime after it was asked something,
+// be it by a heartbeat, is taken for lost. Reconnects back off from 100 ms to kRetryMax with jitter, and try
+// the tracker's addresses in turn. Bounded: kWaitingMax requests.
 #pragma once
 
 #include <functional>
@@ -35,6 +36,7 @@ class TrackerClient final : private TrackerSession::Listener {
   };
 
   static constexpr Duration kRetryMax = 5s;
+  static constexpr Duration kAnswerTime = 15s;
   static constexpr std::size_t kWaitingMax = 4096;
 
   TrackerClient(io::Loop& loop, const tls::Context& context, const DeviceId& self,
@@ -42,7 +44,8 @@ class TrackerClient final : private TrackerSession::Listener {
   ~TrackerClient();
 
   // Connects to this tracker from now on; nothing: disconnects. Waiting requests of another target fail.
-  void set_target(std::optional<trust::TrackerAddress> target);
+  // `others`: where else the same tracker may be.
+  void set_target(std::optional<trust::TrackerAddress> target, std::vector<HostPort> others = {});
   const std::optional<trust::TrackerAddress>& target() const { return target_; }
   bool is_attached() const { return session_ != nullptr && session_->is_attached(); }
   bool is_local() const { return session_ != nullptr && session_->is_local(); }
@@ -67,6 +70,8 @@ class TrackerClient final : private TrackerSession::Listener {
 
   void connect();
   void drop_session();
+  void expect_answer();
+  void on_silence();
   void finish(std::uint64_t id, Result<pb::tracker::Response> result);
   void arm_deadline();
   void on_deadline();
@@ -85,6 +90,8 @@ class TrackerClient final : private TrackerSession::Listener {
   Random& random_;
   Listener& listener_;
   std::optional<trust::TrackerAddress> target_;
+  std::vector<HostPort> others_;
+  std::size_t next_address_ = 0;  // 0: that of the target
   std::unique_ptr<TrackerSession> session_;
   std::map<std::uint64_t, Waiting> waiting_;
   std::uint64_t next_id_ = 2;  // 1 is the session's own attach
@@ -94,6 +101,8 @@ class TrackerClient final : private TrackerSession::Listener {
   io::Timer retry_timer_;
   io::Timer deadline_timer_;
   io::Timer heartbeat_timer_;
+  io::Timer silence_timer_;
+  TimePoint asked_{};  // the first request that nothing was heard after, if there is one
 };
 
 }  // namespace p2p::peer

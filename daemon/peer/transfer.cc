@@ -32,10 +32,7 @@ Transfer::Transfer(TransferServices services, TransferOwner& owner, std::int64_t
 Transfer::~Transfer() = default;
 
 Greeting Transfer::greeting(Bytes grant) const {
-  Greeting greeting{key(), std::move(grant), {}};
-  if (metainfo_->info_hash_v1()) greeting.handshake_hash = *metainfo_->info_hash_v1();
-  else greeting.handshake_hash = *InfoHashV1::from(row_.info_hash.view().first(InfoHashV1::kSize));
-  return greeting;
+  return {key(), std::move(grant), metainfo_->info_hash_v1()};
 }
 
 void Transfer::enter(Phase phase, std::string cause) {
@@ -124,13 +121,18 @@ void Transfer::remove_link(PeerLink& link) {
   const auto at = sessions_by_link_.find(&link);
   if (at == sessions_by_link_.end()) return;
   const auto session = at->second;
-  sessions_by_link_.erase(at);
-  sessions_by_device_.erase(link.device());
-  links_.erase(session);
-  book_.on_disconnected(link.device(), services_.loop.now());
+  detach(link);
   if (swarm_ == nullptr) return;
   swarm_->close_session(session, services_.loop.now());
   drain_actions();
+}
+
+void Transfer::detach(PeerLink& link) {
+  links_.erase(sessions_by_link_.at(&link));
+  sessions_by_link_.erase(&link);
+  sessions_by_device_.erase(link.device());
+  book_.on_disconnected(link.device(), services_.loop.now());
+  if (links_.empty()) metadata_.reset();
 }
 
 PeerLink* Transfer::link_of(const DeviceId& device) const {
@@ -154,6 +156,15 @@ void Transfer::on_message(PeerLink& link, const wire::Message& message) {
   if (const auto* piece = std::get_if<wire::Piece>(&message)) on_piece(session, *piece);
   else swarm_->on_message(session, message, services_.loop.now());
   drain_actions();
+  if (swarm::MetadataServer::concerns(message)) answer_metadata(link, message);
+}
+
+// For members who have only the catalogue entry. The swarm has counted the message; what it closed is gone.
+void Transfer::answer_metadata(PeerLink& link, const wire::Message& message) {
+  const auto at = sessions_by_link_.find(&link);
+  if (at == sessions_by_link_.end() || metainfo_->geometry().pieces() == 0) return;
+  if (metadata_ == nullptr) metadata_ = std::make_unique<swarm::MetadataServer>(metainfo_);
+  if (const auto answer = metadata_->answer(links_.at(at->second).asker, message)) link.send(*answer);
 }
 
 void Transfer::on_piece(swarm::SessionId session, const wire::Piece& piece) {
@@ -192,12 +203,9 @@ void Transfer::act(const swarm::Action& action) {
     auto* link = at->second.link;
     log::debug("link closed by the swarm",
                {{"name", row_.name}, {"device", link->device().hex()}, {"cause", describe(close->reason)}});
-    links_.erase(at);
-    sessions_by_device_.erase(link->device());
-    sessions_by_link_.erase(link);
-    const auto now = services_.loop.now();
-    book_.on_disconnected(link->device(), now);
-    if (close->reason == swarm::CloseReason::BadBlock) book_.ban(link->device(), now + 24h);
+    detach(*link);
+    if (close->reason == swarm::CloseReason::NothingToExchange) book_.on_complete(link->device());
+    if (close->reason == swarm::CloseReason::BadBlock) book_.ban(link->device(), services_.loop.now() + 24h);
     owner_.drop_link(*link);
   } else if (std::holds_alternative<swarm::Completed>(action)) {
     finish();

@@ -42,6 +42,7 @@
 #include "daemon/peer/state_store.h"
 #include "daemon/storage/payload_file.h"
 #include "daemon/storage/state_db.h"
+#include "daemon/swarm/metadata_exchange.h"
 #include "daemon/swarm/peer_book.h"
 #include "daemon/swarm/rate.h"
 #include "daemon/swarm/swarm.h"
@@ -163,6 +164,7 @@ class Transfer {
   struct LinkState {
     PeerLink* link;
     std::size_t reading_bytes = 0;  // asked of the disk, not yet sent
+    swarm::MetadataServer::Asker asker = {};
   };
   struct OpenResult {
     Result<std::shared_ptr<storage::PayloadFile>> file = fail(Code::Internal, "not opened");
@@ -181,6 +183,8 @@ class Transfer {
   void arm_timer();
   void on_timer();
   void on_piece(swarm::SessionId session, const wire::Piece& piece);
+  void detach(PeerLink& link);
+  void answer_metadata(PeerLink& link, const wire::Message& message);
   // transfer_rest.cc
   void store_rest(Done done);
   void remove_part_file();
@@ -222,6 +226,7 @@ class Transfer {
   Phase phase_;
   std::shared_ptr<storage::PayloadFile> file_;
   std::unique_ptr<swarm::Swarm> swarm_;
+  std::unique_ptr<swarm::MetadataServer> metadata_;  // while somebody asks
   swarm::PeerBook book_;
   std::map<swarm::SessionId, LinkState> links_;
   std::map<DeviceId, swarm::SessionId> sessions_by_device_;

@@ -230,6 +230,7 @@ void Transfer::activate() {
   row_.code.clear();
   swarm::Options options;
   options.open_pieces_max = open_pieces_max_;
+  if (metainfo_->geometry().pieces() > 0) options.metadata_bytes = metainfo_->info_dictionary_bytes();
   swarm_ = std::make_unique<swarm::Swarm>(metainfo_->geometry(), verified_, options, services_.random);
   started_ = services_.loop.now();
   if (row_.state == TransferState::Downloading && !verified_.all()) {

@@ -67,6 +67,8 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   // The tracker's side.
   void on_attached();
   void on_peers(const pb::tracker::Peers& peers);
+  // Members' devices as they were last known: what the group's downloads try while the tracker is away.
+  void add_known(const GroupId& group, const std::vector<storage::KnownDevice>& devices);
   void close_unwelcome();  // links of those who are no longer members, or whose grant was revoked
   // Stops what is in a group that was left (`cause` says why), takes it up again in one that was joined.
   void on_membership_changed(const GroupId& group, const std::string& cause);
@@ -97,7 +99,6 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
 
   WallTime now_wall() const;
   Transfer* transfer_of(const PeerLink& link) const;
-  bool may_dial(const io::SocketAddress& address) const;
   void dial_due();
   void dial(Transfer& transfer, const swarm::Candidate& candidate);
   void on_upload_refilled();

@@ -135,16 +135,6 @@ void Transfers::drop_link(PeerLink& link) {
   if (!stopping_) dial_timer_.set(Duration(0));
 }
 
-bool Transfers::may_dial(const io::SocketAddress& address) const {
-  if (address.port == 0 || address.host.empty() || address.is_unspecified()) return false;
-  if (address.is_loopback()) return around_.tracker.is_local();
-  const bool multicast = address.host.size() == 4 ? address.host[0] >= 224 : address.host[0] == 0xff;
-  const bool link_local = address.host.size() == 4
-                              ? address.host[0] == 169 && address.host[1] == 254
-                              : address.host[0] == 0xfe && (address.host[1] & 0xc0) == 0x80;
-  return !multicast && !link_local;
-}
-
 void Transfers::dial_due() {
   if (stopping_) return;
   const auto now = around_.loop.now();
@@ -164,7 +154,7 @@ void Transfers::dial_due() {
 void Transfers::dial(Transfer& transfer, const swarm::Candidate& candidate) {
   const auto* membership = around_.memberships.find(transfer.row().group);
   const io::SocketAddress address{candidate.address.host, candidate.address.port};
-  if (membership == nullptr || membership->grant_bytes.empty() || !may_dial(address)) {
+  if (membership == nullptr || membership->grant_bytes.empty()) {
     transfer.book().on_dial_failed(candidate.device, around_.loop.now());
     return;
   }

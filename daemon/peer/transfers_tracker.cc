@@ -5,6 +5,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/names.h"
+#include "daemon/peer/peer_address.h"
 #include "daemon/peer/transfers.h"
 
 namespace p2p::peer {
@@ -141,13 +142,23 @@ void Transfers::on_peers(const pb::tracker::Peers& message) {
       transfer->book().remove(*device);
       continue;
     }
-    std::vector<swarm::PeerAddress> addresses;
-    for (const auto& address : peer.addresses())
-      if (address.port() <= 65535 && (address.host().size() == 4 || address.host().size() == 16))
-        addresses.push_back({to_bytes(as_bytes(address.host())), static_cast<std::uint16_t>(address.port())});
     const auto user = user_name(peer.user());
-    transfer->book().add(*device, user ? *user : std::string(), std::move(addresses),
+    transfer->book().add(*device, user ? *user : std::string(),
+                         dialable_addresses(peer, around_.tracker.is_local()),
                          peer.activity() == pb::tracker::seeding, around_.loop.now());
+  }
+  dial_timer_.set(Duration(0));
+}
+
+void Transfers::add_known(const GroupId& group, const std::vector<storage::KnownDevice>& devices) {
+  for (auto& [id, transfer] : transfers_) {
+    if (transfer->row().group != group || transfer->is_complete()) continue;
+    for (const auto& known : devices) {
+      if (transfer->has_link(known.device)) continue;
+      std::vector<swarm::PeerAddress> addresses;
+      for (const auto& address : known.addresses) addresses.push_back({address.host, address.port});
+      transfer->book().add(known.device, known.user, std::move(addresses), false, around_.loop.now());
+    }
   }
   dial_timer_.set(Duration(0));
 }

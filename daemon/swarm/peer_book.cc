@@ -25,6 +25,10 @@ void PeerBook::add(const DeviceId& device, std::string user, std::vector<PeerAdd
   entry.next_try = now;
 }
 
+void PeerBook::on_complete(const DeviceId& device) {
+  if (const auto one = entries_.find(device); one != entries_.end()) one->second.seeding = true;
+}
+
 void PeerBook::remove(const DeviceId& device) {
   const auto found = entries_.find(device);
   if (found == entries_.end()) return;

@@ -49,6 +49,7 @@ class PeerBook {
   void on_dial_failed(const DeviceId& device, TimePoint now);
   void on_connected(const DeviceId& device);  // in either direction
   void on_disconnected(const DeviceId& device, TimePoint now);
+  void on_complete(const DeviceId& device);  // it has everything
   void ban(const DeviceId& device, TimePoint until);
   bool is_banned(const DeviceId& device, TimePoint now) const;
 

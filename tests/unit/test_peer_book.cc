@@ -121,6 +121,18 @@ TEST(complete_device_does_not_dial_seeders) {
   EXPECT(world.book.next_dial(false, kStart).has_value());
 }
 
+TEST(device_that_showed_to_be_complete_is_a_seeder) {
+  World world;
+  world.add(1);
+  world.book.on_connected(device(1));
+
+  world.book.on_complete(device(1));
+  world.book.on_complete(device(2));
+  world.book.on_disconnected(device(1), kStart);
+
+  EXPECT(!world.book.next_dial(true, kStart + 1h));
+}
+
 TEST(removed_device_is_forgotten_only_when_it_closes) {
   World world;
   world.add(1);
@@ -191,6 +203,7 @@ int main() {
       cmocka_unit_test(addresses_take_turns),
       cmocka_unit_test(links_are_bounded_in_both_directions),
       cmocka_unit_test(complete_device_does_not_dial_seeders),
+      cmocka_unit_test(device_that_showed_to_be_complete_is_a_seeder),
       cmocka_unit_test(removed_device_is_forgotten_only_when_it_closes),
       cmocka_unit_test(banned_device_is_not_dialled_and_leaving_does_not_lift_the_ban),
       cmocka_unit_test(book_is_bounded),
