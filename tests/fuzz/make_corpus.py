@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Writes the seeds of corpus/frame, bencode, message, metadata, hello and grant, and of corpus/tracker_request
-those of requests 22 and later. What a fuzzer found is kept beside them under other names and is not touched."""
-
+"""Writes the seeds of corpus/frame, bencode, message, metadata, hello and grant, and of
+corpus/tracker_request those of requests 22 and later. What a fuzzer found is kept beside them under other
+names and is not touched."""
 import pathlib
 import struct
 
