@@ -71,11 +71,11 @@ void optional_group_word(CLI::App& app, Arguments& to) {
 void group_create_words(CLI::App& app, Arguments& to) {
   app.add_option("NAME", to.group, "The new group's name")->required()->option_text(" ");
   app.add_option("--description", to.description, "What it is for")->option_text("TEXT");
-  app.add_flag("--unlisted", to.unlisted, "Only members can find it");
+  app.add_flag("--unlisted", to.unlisted, "Only members and those they invite can find it");
 }
 
 void group_list_words(CLI::App& app, Arguments& to) {
-  app.add_flag("--mine", to.mine, "Only groups that this user is in or has asked to join");
+  app.add_flag("--mine", to.mine, "Only groups that this user is in, has asked to join or is invited to");
 }
 
 void join_words(CLI::App& app, Arguments& to) {
@@ -87,6 +87,11 @@ void join_words(CLI::App& app, Arguments& to) {
 void decide_words(CLI::App& app, Arguments& to) {
   group_word(app, to);
   app.add_option("USER", to.users, "Who asked to join")->required()->option_text("...");
+}
+
+void group_invite_words(CLI::App& app, Arguments& to) {
+  group_word(app, to);
+  app.add_option("USER", to.users, "Who may join")->required()->option_text("...");
 }
 
 void member_words(CLI::App& app, Arguments& to) {
@@ -208,13 +213,19 @@ constexpr std::array kCommands{
     CommandRow{"group", "create", "Make a group and own it", group_create_words, group_create},
     CommandRow{"group", "list", "List groups", group_list_words, group_list},
     CommandRow{"group", "show", "Show a group", group_word, group_show},
-    CommandRow{"group", "join", "Ask to join a group", join_words, group_join, Place::Listed,
-               "An admin of the group decides; with --wait the answer is waited for."},
+    CommandRow{
+        "group", "join", "Ask to join a group", join_words, group_join, Place::Listed,
+        "An admin of the group decides; with --wait the answer is waited for. Who is invited is a member "
+        "at once."},
     CommandRow{"group", "leave", "Leave a group", group_word, group_leave, Place::Listed,
                "An owner transfers the group first; when the last member leaves, the group ends."},
     CommandRow{"group", "requests", "List who asks to join", optional_group_word, group_requests},
     CommandRow{"group", "accept", "Let users in", decide_words, group_accept},
     CommandRow{"group", "reject", "Turn users down", decide_words, group_reject},
+    CommandRow{"group", "invite", "Let users join without asking", group_invite_words, group_invite,
+               Place::Listed,
+               "Who is invited sees the group, an unlisted one too, and is a member with 'group join'. Who "
+               "has asked already is accepted. 'group reject' takes an invitation back."},
     CommandRow{"group", "members", "List a group's members", group_word, group_members},
     CommandRow{"group", "promote", "Make a member an admin", member_words, group_promote, Place::Listed,
                "Admins decide who joins, remove members and withdraw files. Only the owner promotes."},

@@ -28,6 +28,7 @@ Status group_leave(Session&, const Arguments&);
 Status group_requests(Session&, const Arguments&);
 Status group_accept(Session&, const Arguments&);
 Status group_reject(Session&, const Arguments&);
+Status group_invite(Session&, const Arguments&);
 Status group_members(Session&, const Arguments&);
 Status group_promote(Session&, const Arguments&);
 Status group_demote(Session&, const Arguments&);

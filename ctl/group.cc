@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// group create, list, show, join, leave, requests, accept, reject, members, promote, demote, remove,
-// transfer.
+// group create, list, show, join, leave, requests, accept, reject, invite, members, promote, demote,
+// remove, transfer.
 #include <fmt/format.h>
 
 #include "ctl/commands.h"
@@ -132,6 +132,23 @@ Status group_accept(Session& session, const Arguments& arguments) { return decid
 
 Status group_reject(Session& session, const Arguments& arguments) {
   return decide(session, arguments, false);
+}
+
+Status group_invite(Session& session, const Arguments& arguments) {
+  ctlpb::Request request;
+  auto& body = *request.mutable_group_invite();
+  body.set_group(arguments.group);
+  for (const auto& user : arguments.users) body.add_users(user);
+  const auto response = session.ask(std::move(request), {.expected = Response::kInvitations});
+  if (!response) return fail(response.error());
+  const auto& done = response->invitations();
+  if (session.output().is_json()) return session.output().json(done);
+  if (!done.invited().empty())
+    session.output().say(fmt::format("invited to {}: {}", done.group(), joined(done.invited())));
+  if (!done.accepted().empty())
+    session.output().say(
+        fmt::format("accepted into {}, having asked: {}", done.group(), joined(done.accepted())));
+  return {};
 }
 
 Status group_members(Session& session, const Arguments& arguments) {

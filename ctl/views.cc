@@ -102,14 +102,16 @@ void render(Page& page, const ctlpb::Group& group) {
               {"unlisted", yes_no(group.unlisted())},
               {"owner", group.owner()},
               {"id", group.id()},
-              {"created", group.created()}});
+              {"created", group.created()},
+              {"invited", group.invited() ? "yes: you may join" : ""},
+              {"invitations", joined(group.invitations(), ", ")}});
 }
 
 void render(Page& page, const ctlpb::GroupRows& groups) {
   Table table({{"GROUP"}, {"ROLE"}, {"MEMBERS", Align::Right}, {"REQUESTS", Align::Right}, {"DESCRIPTION"}});
   for (const auto& group : groups.groups())
-    table.add({group.group(), pb::Role_Name(group.role()), count_text(group.members()),
-               count_text(group.requests()), group.description()});
+    table.add({group.group(), group.invited() ? "invited" : pb::Role_Name(group.role()),
+               count_text(group.members()), count_text(group.requests()), group.description()});
   page.table(table);
 }
 

@@ -59,6 +59,7 @@ void Node::dispatch_logged_in(const CallPointer& call) {
     case Request::kAccountPassword: return call_password(call);
     case Request::kAccountSessions: return call_sessions(call);
     case Request::kAccountRevoke: return call_revoke(call);
+    case Request::kGroupInvite: return call_group_invite(call);
     case Request::kGroupSetRole: return call_group_set_role(call);
     case Request::kGroupRemove: return call_group_remove(call);
     case Request::kGroupTransfer: return call_group_transfer(call);

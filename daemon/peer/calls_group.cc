@@ -28,6 +28,8 @@ void fill_group(pb::control::Group& view, const pb::tracker::GroupRow& row) {
   view.set_owner(row.owner());
   view.set_id(to_hex(as_bytes(row.group_id())));
   view.set_created(format_wall_time({row.created()}));
+  view.set_invited(row.invited());
+  *view.mutable_invitations() = row.invitations();
 }
 
 void Node::call_group_create(const CallPointer& call) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Requests of the control socket about the members of a group: roles, removal, a new owner.
+// Requests of the control socket about the members of a group: invitations, roles, removal, a new owner.
 #include "daemon/base/names.h"
 #include "daemon/peer/node.h"
 
@@ -12,6 +12,21 @@ constexpr Duration kRemovalPoll = 100ms;
 constexpr Duration kRemovalWait = 2s;
 
 }  // namespace
+
+void Node::call_group_invite(const CallPointer& call) {
+  const auto& wanted = call->request().group_invite();
+  pb::tracker::Request request;
+  request.mutable_invite_users()->set_group(wanted.group());
+  *request.mutable_invite_users()->mutable_users() = wanted.users();
+  ask(call, std::move(request), Kind::Mutating, [call](const pb::tracker::Response& answer) {
+    pb::control::Response response;
+    auto& done = *response.mutable_invitations();
+    done.set_group(call->request().group_invite().group());
+    *done.mutable_invited() = answer.invitations().invited();
+    *done.mutable_accepted() = answer.invitations().accepted();
+    call->answer(response);
+  });
+}
 
 void Node::call_group_set_role(const CallPointer& call) {
   const auto& wanted = call->request().group_set_role();

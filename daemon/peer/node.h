@@ -116,6 +116,7 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   void check_shares(pb::control::Doctor& doctor) const;
 
   // calls_members.cc
+  void call_group_invite(const CallPointer& call);
   void call_group_set_role(const CallPointer& call);
   void call_group_transfer(const CallPointer& call);
   void call_group_remove(const CallPointer& call);

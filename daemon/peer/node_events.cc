@@ -139,6 +139,8 @@ void Node::on_tracker_event(const pb::tracker::Event& event) {
   } else if (event.has_join_requested()) {
     log::info("join requested",
               {{"group", event.join_requested().group()}, {"user", event.join_requested().user()}});
+  } else if (event.has_invitation()) {
+    log::info("invited to a group", {{"group", event.invitation().group()}, {"by", event.invitation().by()}});
   } else if (event.has_reachability()) {
     const auto& result = event.reachability();
     reachable_ = result.reachable();

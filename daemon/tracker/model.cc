@@ -10,6 +10,10 @@ Role Group::role_of(const UserId& user) const {
   return requests.contains(user) ? Role::Pending : Role::None;
 }
 
+bool Group::is_visible_to(const UserId& user) const {
+  return !head.unlisted || role_of(user) != Role::None || invitations.contains(user);
+}
+
 const Share* Group::share(const InfoHash& info_hash) const {
   const auto found = share_names.find(info_hash);
   if (found == share_names.end()) return nullptr;

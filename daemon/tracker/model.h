@@ -61,6 +61,12 @@ struct JoinRequest {
   WallTime since;
 };
 
+// Whoever has one may join: an admin has decided before being asked.
+struct Invitation {
+  UserId by;
+  WallTime since;
+};
+
 // A catalogue row. The piece list itself stays in the store.
 struct Share {
   GroupId group;
@@ -93,10 +99,12 @@ struct Group {
   std::uint64_t epoch = 0;  // change number of the last change of the membership
   std::map<UserId, Member> members;
   std::map<UserId, JoinRequest> requests;
+  std::map<UserId, Invitation> invitations;          // of users without a role
   std::map<std::string, Share, std::less<>> shares;  // by name
   std::map<InfoHash, std::string> share_names;
 
   Role role_of(const UserId& user) const;
+  bool is_visible_to(const UserId& user) const;  // that there is such a group
   const Share* share(const InfoHash& info_hash) const;
 };
 
@@ -154,6 +162,15 @@ struct DropRequest {
   GroupId group;
   UserId user;
 };
+struct PutInvitation {
+  GroupId group;
+  UserId user;
+  Invitation invitation;
+};
+struct DropInvitation {
+  GroupId group;
+  UserId user;
+};
 struct PutShare {
   Share share;
   std::shared_ptr<const Bytes> piece_list;
@@ -172,9 +189,9 @@ struct DropInvite {
   Sha256 hash;
 };
 
-using Change =
-    std::variant<PutAccount, PutDevice, DropDevice, PutRevocation, PutGroup, EndGroup, PutMember, DropMember,
-                 PutRequest, DropRequest, PutShare, DropShare, PutInvite, UseInvite, DropInvite>;
+using Change = std::variant<PutAccount, PutDevice, DropDevice, PutRevocation, PutGroup, EndGroup, PutMember,
+                            DropMember, PutRequest, DropRequest, PutInvitation, DropInvitation, PutShare,
+                            DropShare, PutInvite, UseInvite, DropInvite>;
 
 // The first answer to a mutating request, given again when its key comes again.
 struct Remembered {

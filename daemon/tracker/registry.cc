@@ -54,6 +54,12 @@ const std::set<std::string>& Registry::groups_of(const UserId& user) const {
   return found == groups_of_.end() ? none : found->second;
 }
 
+const std::set<std::string>& Registry::invited_to(const UserId& user) const {
+  static const std::set<std::string> none;
+  const auto found = invited_to_.find(user);
+  return found == invited_to_.end() ? none : found->second;
+}
+
 const std::string& Registry::name_of(const UserId& user) const {
   static const std::string unknown;
   const auto* found = account(user);
@@ -74,8 +80,7 @@ Result<const Group*> Registry::visible_group(const Account& asker, std::string_v
   const auto folded = group_name(name);
   if (!folded) return fail(folded.error());
   const auto* found = group(*folded);
-  if (found == nullptr) return no_such_group(*folded);
-  if (found->head.unlisted && found->role_of(asker.id) == Role::None) return no_such_group(*folded);
+  if (found == nullptr || !found->is_visible_to(asker.id)) return no_such_group(*folded);
   return found;
 }
 
@@ -97,9 +102,8 @@ Result<const Group*> Registry::joined_group(const Account& asker, const std::str
   const auto id = GroupId::from(std::string_view(group_id));
   if (!id) return fail(Code::InvalidArgument, "a group id has 32 bytes");
   const auto* found = group(*id);
-  const auto role = found != nullptr ? found->role_of(asker.id) : Role::None;
-  if (found == nullptr || (found->head.unlisted && role == Role::None)) return no_such_group({});
-  if (!trust::is_member(role)) return not_member(found->head.name);
+  if (found == nullptr || !found->is_visible_to(asker.id)) return no_such_group({});
+  if (!trust::is_member(found->role_of(asker.id))) return not_member(found->head.name);
   return found;
 }
 
@@ -136,6 +140,7 @@ Result<Scope> Registry::scope_of(const Asked& asked) const {
     case msg::Request::kJoinGroup: return group_scope(request.join_group().group());
     case msg::Request::kLeaveGroup: return group_scope(request.leave_group().group());
     case msg::Request::kDecideJoinRequests: return group_scope(request.decide_join_requests().group());
+    case msg::Request::kInviteUsers: return group_scope(request.invite_users().group());
     case msg::Request::kSetRole: return group_scope(request.set_role().group());
     case msg::Request::kRemoveMember: return group_scope(request.remove_member().group());
     case msg::Request::kTransferGroup: return group_scope(request.transfer_group().group());
@@ -160,6 +165,7 @@ Result<Decision> Registry::decide_body(const Asked& asked) const {
     case msg::Request::kJoinGroup: return decide_join(*asker, asked);
     case msg::Request::kLeaveGroup: return decide_leave(*asker, asked);
     case msg::Request::kDecideJoinRequests: return decide_requests(*asker, asked);
+    case msg::Request::kInviteUsers: return decide_invite(*asker, asked);
     case msg::Request::kSetRole: return decide_role(*asker, asked);
     case msg::Request::kRemoveMember: return decide_remove(*asker, asked);
     case msg::Request::kTransferGroup: return decide_transfer(*asker, asked);
@@ -336,6 +342,20 @@ void Registry::carry_out(const DropRequest& change) {
   note_role(*group, change.user);
 }
 
+void Registry::carry_out(const PutInvitation& change) {
+  auto* group = find_group(change.group);
+  CHECK(group != nullptr);
+  group->invitations[change.user] = change.invitation;
+  invited_to_[change.user].insert(group->head.name);
+}
+
+void Registry::carry_out(const DropInvitation& change) {
+  auto* group = find_group(change.group);
+  CHECK(group != nullptr);
+  group->invitations.erase(change.user);
+  invited_to_[change.user].erase(group->head.name);
+}
+
 void Registry::carry_out(const PutShare& change) {
   auto* group = find_group(change.share.group);
   CHECK(group != nullptr);
@@ -365,6 +385,7 @@ void Registry::add_group(Group group) {
   shares_ += group.shares.size();
   for (const auto& [user, member] : group.members) groups_of_[user].insert(group.head.name);
   for (const auto& [user, request] : group.requests) groups_of_[user].insert(group.head.name);
+  for (const auto& [user, invitation] : group.invitations) invited_to_[user].insert(group.head.name);
   groups_[id] = std::move(group);
 }
 
@@ -376,6 +397,7 @@ void Registry::drop_group(const GroupId& id) {
   shares_ -= group.shares.size();
   for (const auto& [user, member] : group.members) groups_of_[user].erase(group.head.name);
   for (const auto& [user, request] : group.requests) groups_of_[user].erase(group.head.name);
+  for (const auto& [user, invitation] : group.invitations) invited_to_[user].erase(group.head.name);
   group_names_.erase(group.head.name);
   groups_.erase(found);
 }

@@ -7,18 +7,19 @@
 //
 // Who may what is decided here and only here, by device → account → role in the group:
 //  - a device that is not bound to an enabled account may create an account or log in, nothing else;
-//  - an unlisted group exists only for its members and applicants; for all others the answer is that of
-//    a name that nobody uses (not_found);
-//  - of a listed group everybody may see the row; everything else is for members (not_member), requests
-//    and decisions for admins (not_admin);
+//  - an unlisted group exists only for its members, applicants and those invited; for all others the
+//    answer is that of a name that nobody uses (not_found);
+//  - of a listed group everybody may see the row; everything else is for members (not_member), requests,
+//    decisions and invitations for admins (not_admin);
 //  - the owner alone gives roles and the group away, and removes admins; an admin may step down; admins
 //    remove members; a share is withdrawn by its publisher, while it is a member, or by an admin
 //    (not_allowed);
 //  - the answer about a share to somebody who is no member does not depend on whether the share exists.
 //
-// Invariants: every member, applicant and device belongs to an account; a group has at least one member
-// and exactly one owner; change numbers and epochs only grow; a group's id is never used twice; no grant
-// that is made after a revocation of its device is void by it (issue_time).
+// Invariants: every member, applicant and device belongs to an account; who is invited to a group has no
+// role in it; a group has at least one member and exactly one owner; change numbers and epochs only grow; a
+// group's id is never used twice; no grant that is made after a revocation of its device is void by it
+// (issue_time).
 #pragma once
 
 #include <chrono>
@@ -58,6 +59,11 @@ struct JoinNotice {
   std::string user;
   std::string message;
 };
+struct InvitationNotice {
+  GroupId group;
+  UserId user;
+  std::string by;
+};
 struct FileNotice {
   ShareKey share;
 };
@@ -76,8 +82,8 @@ struct EndNotice {
   DeviceId device;
   Error reason;
 };  // its session, if there is one, ends
-using Notice = std::variant<RosterNotice, MembershipNotice, JoinNotice, FileNotice, WithdrawalNotice,
-                            DeviceNotice, RevocationNotice, EndNotice>;
+using Notice = std::variant<RosterNotice, MembershipNotice, JoinNotice, InvitationNotice, FileNotice,
+                            WithdrawalNotice, DeviceNotice, RevocationNotice, EndNotice>;
 
 // What an account is made of, prepared by the caller because it needs randomness and secrets. For
 // ChangePassword only record and salt count.
@@ -138,7 +144,8 @@ class Registry {
   const Account* account_of(const DeviceId& device) const;  // bound and not disabled
   const Group* group(std::string_view name) const;
   const Group* group(const GroupId& id) const;
-  const std::set<std::string>& groups_of(const UserId& user) const;  // member or applicant
+  const std::set<std::string>& groups_of(const UserId& user) const;   // member or applicant
+  const std::set<std::string>& invited_to(const UserId& user) const;  // names of groups
   std::size_t accounts() const { return accounts_.size(); }
   std::size_t groups() const { return groups_.size(); }
   std::size_t shares() const { return shares_; }
@@ -207,6 +214,7 @@ class Registry {
   Result<Decision> decide_join(const Account& asker, const Asked& asked) const;
   Result<Decision> decide_leave(const Account& asker, const Asked& asked) const;
   Result<Decision> decide_requests(const Account& asker, const Asked& asked) const;
+  Result<Decision> decide_invite(const Account& asker, const Asked& asked) const;
   Result<Decision> decide_role(const Account& asker, const Asked& asked) const;
   Result<Decision> decide_remove(const Account& asker, const Asked& asked) const;
   Result<Decision> decide_transfer(const Account& asker, const Asked& asked) const;
@@ -221,6 +229,11 @@ class Registry {
   Result<const Group*> member_group(const Account& asker, std::string_view name) const;
   Result<const Group*> admin_group(const Account& asker, std::string_view name) const;
   Result<const Account*> fellow_member(const Group& group, const std::string& user) const;
+  Status may_be_invited(const Group& group, const Account& user) const;
+  static Status has_room(const Group& group, std::size_t members);
+  // Adds to a decision, which changes the group, that an admin has let the user in.
+  static void let_in(const Group& group, const UserId& user, const std::string& admin, WallTime now,
+                     Decision& decision);
   void note_role_change(const Group& group, const Account& user, const Account& by, Decision& decision) const;
   Result<trust::CatalogueEntry> open_entry(const Account& asker, const Asked& asked) const;
   ChangeSet change_of(const Account& account) const;
@@ -250,6 +263,8 @@ class Registry {
   void carry_out(const DropMember& change);
   void carry_out(const PutRequest& change);
   void carry_out(const DropRequest& change);
+  void carry_out(const PutInvitation& change);
+  void carry_out(const DropInvitation& change);
   void carry_out(const PutShare& change);
   void carry_out(const DropShare& change);
   void carry_out(const PutInvite& change);
@@ -270,6 +285,7 @@ class Registry {
   std::map<std::string, GroupId, std::less<>> group_names_;
   std::set<GroupId> ended_;
   std::map<UserId, std::set<std::string>> groups_of_;
+  std::map<UserId, std::set<std::string>> invited_to_;
   std::map<UserId, std::size_t> shares_of_;
   std::size_t shares_ = 0;
   std::map<Sha256, Invite> invites_;

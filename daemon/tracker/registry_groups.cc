@@ -24,20 +24,26 @@ msg::GroupRow Registry::group_row(const Account& asker, const Group& group) cons
   for (const auto& [user, member] : group.members)
     if (member.role == Role::Owner) row.set_owner(name_of(user));
   row.set_created(group.head.created.seconds);
+  row.set_invited(group.invitations.contains(asker.id));
   return row;
 }
 
 Result<msg::GroupRow> Registry::show_group(const Account& asker, const msg::ShowGroup& request) const {
   const auto group = visible_group(asker, request.group());
   if (!group) return fail(group.error());
-  return group_row(asker, **group);
+  auto row = group_row(asker, **group);
+  if (!trust::is_admin((*group)->role_of(asker.id))) return row;
+  std::set<std::string> invited;
+  for (const auto& [user, invitation] : (*group)->invitations) invited.insert(name_of(user));
+  for (const auto& name : invited) row.add_invitations(name);
+  return row;
 }
 
 msg::GroupPage Registry::list_groups(const Account& asker, const msg::ListGroups& request) const {
   msg::GroupPage page;
   // True when the page is full; the cursor is the last name on it.
   const auto add = [&](const Group& group) {
-    if (group.head.unlisted && group.role_of(asker.id) == Role::None) return false;
+    if (!group.is_visible_to(asker.id)) return false;
     if (static_cast<std::size_t>(page.rows_size()) == limits::kListPageRows) {
       page.set_next_cursor(page.rows(page.rows_size() - 1).group());
       return true;
@@ -46,7 +52,9 @@ msg::GroupPage Registry::list_groups(const Account& asker, const msg::ListGroups
     return false;
   };
   if (request.mine()) {
-    const auto& mine = groups_of(asker.id);
+    auto mine = groups_of(asker.id);
+    const auto& invited = invited_to(asker.id);
+    mine.insert(invited.begin(), invited.end());
     for (auto name = mine.upper_bound(request.cursor()); name != mine.end(); ++name)
       if (add(*group(*name))) break;
   } else {
@@ -103,13 +111,25 @@ Result<Decision> Registry::decide_join(const Account& asker, const Asked& asked)
 
   const auto pending = group.requests.find(asker.id);
   const bool is_new = pending == group.requests.end();
-  if (is_new && group.requests.size() >= limits::kJoinRequestsPerGroup)
-    return fail(Code::Limit, fmt::format("'{}' has too many undecided requests", group.head.name));
   if (is_new && groups_of(asker.id).size() >= limits::kGroupsPerUser)
     return fail(Code::Limit, fmt::format("you are in {} groups already", limits::kGroupsPerUser));
 
   Decision decision;
   *decision.answer.mutable_group() = group_row(asker, group);
+  if (const auto invited = group.invitations.find(asker.id); invited != group.invitations.end()) {
+    if (const auto room = has_room(group, 1); !room) return fail(room.error());
+    auto& row = *decision.answer.mutable_group();
+    row.set_role(pb::member);
+    row.set_members(row.members() + 1);
+    row.set_invited(false);
+    decision.change = change_of(group);
+    decision.change->changes.emplace_back(DropInvitation{group.head.id, asker.id});
+    let_in(group, asker.id, name_of(invited->second.by), asked.now, decision);
+    decision.notices.emplace_back(RosterNotice{group.head.id});
+    return decision;
+  }
+  if (is_new && group.requests.size() >= limits::kJoinRequestsPerGroup)
+    return fail(Code::Limit, fmt::format("'{}' has too many undecided requests", group.head.name));
   decision.answer.mutable_group()->set_role(pb::pending);
   if (!is_new && pending->second.message == request.message()) return decision;
   auto change = change_of(group);
@@ -126,11 +146,17 @@ Result<Decision> Registry::decide_leave(const Account& asker, const Asked& asked
   if (!found) return fail(found.error());
   const auto& group = **found;
   const auto role = group.role_of(asker.id);
-  if (role == Role::None) return not_member(group.head.name);
+  const bool invited = group.invitations.contains(asker.id);
+  if (role == Role::None && !invited) return not_member(group.head.name);
 
   Decision decision;
   decision.answer.mutable_done();
   auto change = change_of(group);
+  if (invited) {
+    change.changes.emplace_back(DropInvitation{group.head.id, asker.id});
+    decision.change = std::move(change);
+    return decision;
+  }
   decision.notices.emplace_back(MembershipNotice{group.head.id, group.head.name, asker.id, {}});
   if (role == Role::Pending) {
     change.changes.emplace_back(DropRequest{group.head.id, asker.id});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Who is in a group, who asked, and the admins' decisions.
+// Who is in a group, who asked, who is invited, and the admins' decisions.
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -87,25 +87,103 @@ Result<Decision> Registry::decide_requests(const Account& asker, const Asked& as
     const auto name = user_name(text);
     if (!name) return fail(name.error());
     const auto* user = account(*name);
-    if (user == nullptr || !group.requests.contains(user->id))
+    const bool asks = user != nullptr && group.requests.contains(user->id);
+    const bool invited = user != nullptr && group.invitations.contains(user->id);
+    if (!asks && (request.accept() || !invited))
       return fail(Code::NotFound, fmt::format("'{}' has not asked to join '{}'", *name, group.head.name),
                   fmt::format("p2pctl group requests {} shows who has", group.head.name));
     users.insert(user->id);
   }
-  if (request.accept() && group.members.size() + users.size() > limits::kRosterMembers)
-    return fail(Code::Limit, fmt::format("a group has at most {} members", limits::kRosterMembers));
+  if (const auto room = has_room(group, request.accept() ? users.size() : 0); !room)
+    return fail(room.error());
 
   Decision decision;
   decision.answer.mutable_done();
-  auto change = change_of(group);
+  decision.change = change_of(group);
+  auto& changes = decision.change->changes;
   for (const auto& user : users) {
-    change.changes.emplace_back(DropRequest{group.head.id, user});
-    if (request.accept())
-      change.changes.emplace_back(PutMember{group.head.id, user, {Role::Member, asked.now}});
-    decision.notices.emplace_back(MembershipNotice{group.head.id, group.head.name, user, asker.name});
+    if (group.invitations.contains(user)) {
+      changes.emplace_back(DropInvitation{group.head.id, user});
+      continue;
+    }
+    changes.emplace_back(DropRequest{group.head.id, user});
+    if (request.accept()) let_in(group, user, asker.name, asked.now, decision);
+    else decision.notices.emplace_back(MembershipNotice{group.head.id, group.head.name, user, asker.name});
   }
   if (request.accept()) decision.notices.emplace_back(RosterNotice{group.head.id});
-  decision.change = std::move(change);
+  return decision;
+}
+
+Status Registry::has_room(const Group& group, std::size_t members) {
+  if (group.members.size() + members <= limits::kRosterMembers) return {};
+  return fail(Code::Limit, fmt::format("a group has at most {} members", limits::kRosterMembers));
+}
+
+void Registry::let_in(const Group& group, const UserId& user, const std::string& admin, WallTime now,
+                      Decision& decision) {
+  decision.change->changes.emplace_back(PutMember{group.head.id, user, {Role::Member, now}});
+  decision.notices.emplace_back(MembershipNotice{group.head.id, group.head.name, user, admin});
+}
+
+// --- invitations ---------------------------------------------------------------------------------
+
+Status Registry::may_be_invited(const Group& group, const Account& user) const {
+  if (trust::is_member(group.role_of(user.id)))
+    return fail(Code::Exists, fmt::format("'{}' is a member of '{}' already", user.name, group.head.name),
+                fmt::format("p2pctl group members {} shows who is", group.head.name));
+  if (group.invitations.contains(user.id) || group.requests.contains(user.id)) return {};
+  if (invited_to(user.id).size() >= limits::kInvitationsPerUser)
+    return fail(Code::Limit, fmt::format("'{}' has too many invitations", user.name),
+                "try again when some of them are taken up or ended");
+  return {};
+}
+
+Result<Decision> Registry::decide_invite(const Account& asker, const Asked& asked) const {
+  const auto& request = asked.request.invite_users();
+  const auto found = admin_group(asker, request.group());
+  if (!found) return fail(found.error());
+  const auto& group = **found;
+  if (request.users().empty()) return fail(Code::InvalidArgument, "no user is named");
+  std::map<std::string, UserId> users;
+  for (const auto& text : request.users()) {
+    const auto name = user_name(text);
+    if (!name) return fail(name.error());
+    const auto* user = account(*name);
+    if (user == nullptr)
+      return fail(Code::NotFound, fmt::format("there is no user '{}'", *name),
+                  "ask for the name that the account was made with");
+    if (const auto status = may_be_invited(group, *user); !status) return fail(status.error());
+    users[*name] = user->id;
+  }
+
+  Decision decision;
+  auto& answer = *decision.answer.mutable_invitations();
+  decision.change = change_of(group);
+  auto& changes = decision.change->changes;
+  auto invitations = group.invitations.size();
+  for (const auto& [name, user] : users) {
+    if (group.requests.contains(user)) {
+      answer.add_accepted(name);
+      changes.emplace_back(DropRequest{group.head.id, user});
+      let_in(group, user, asker.name, asked.now, decision);
+      continue;
+    }
+    answer.add_invited(name);
+    if (group.invitations.contains(user)) continue;
+    ++invitations;
+    changes.emplace_back(PutInvitation{group.head.id, user, {asker.id, asked.now}});
+    decision.notices.emplace_back(InvitationNotice{group.head.id, user, asker.name});
+  }
+  if (invitations > limits::kInvitationsPerGroup)
+    return fail(Code::Limit,
+                fmt::format("'{}' has at most {} invitations that are not taken up", group.head.name,
+                            limits::kInvitationsPerGroup),
+                fmt::format("p2pctl group show {} names them; end some with p2pctl group reject {} USER",
+                            group.head.name, group.head.name));
+  if (const auto room = has_room(group, static_cast<std::size_t>(answer.accepted_size())); !room)
+    return fail(room.error());
+  if (answer.accepted_size() > 0) decision.notices.emplace_back(RosterNotice{group.head.id});
+  if (changes.empty()) decision.change.reset();
   return decision;
 }
 

@@ -45,6 +45,7 @@ bool is_mutating(const msg::Request& request) {
     case msg::Request::kJoinGroup:
     case msg::Request::kLeaveGroup:
     case msg::Request::kDecideJoinRequests:
+    case msg::Request::kInviteUsers:
     case msg::Request::kSetRole:
     case msg::Request::kRemoveMember:
     case msg::Request::kTransferGroup:

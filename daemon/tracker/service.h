@@ -86,6 +86,7 @@ class Service final : private Sessions::Listener, private Mutations::Listener, p
   void tell(const RosterNotice& notice);
   void tell(const MembershipNotice& notice);
   void tell(const JoinNotice& notice);
+  void tell(const InvitationNotice& notice);
   void tell(const FileNotice& notice);
   void tell(const WithdrawalNotice& notice);
   void tell(const DeviceNotice& notice);

@@ -183,6 +183,15 @@ void Service::tell(const JoinNotice& notice) {
     if (trust::is_admin(member.role)) push_to_user(user, event);
 }
 
+void Service::tell(const InvitationNotice& notice) {
+  const auto* group = registry_.group(notice.group);
+  if (group == nullptr) return;
+  msg::Event event;
+  event.mutable_invitation()->set_group(group->head.name);
+  event.mutable_invitation()->set_by(notice.by);
+  push_to_user(notice.user, event);
+}
+
 void Service::tell(const FileNotice& notice) {
   const auto* group = registry_.group(notice.share.group);
   const auto* share = group != nullptr ? group->share(notice.share.info_hash) : nullptr;

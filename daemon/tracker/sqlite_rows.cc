@@ -11,7 +11,7 @@
 namespace p2p::tracker {
 namespace {
 
-constexpr std::array<std::string_view, 3> kMigrations{R"sql(
+constexpr std::array<std::string_view, 4> kMigrations{R"sql(
 CREATE TABLE accounts (
   user_id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL, salt BLOB NOT NULL,
   log_n INTEGER NOT NULL, disabled INTEGER NOT NULL, created INTEGER NOT NULL, change INTEGER NOT NULL
@@ -61,6 +61,12 @@ CREATE INDEX revocations_by_end ON revocations (until);
                                                       R"sql(
 CREATE TABLE invites (
   hash BLOB PRIMARY KEY, uses INTEGER NOT NULL, expires INTEGER NOT NULL
+) WITHOUT ROWID;
+)sql",
+                                                      R"sql(
+CREATE TABLE invitations (
+  group_id BLOB NOT NULL REFERENCES groups ON DELETE CASCADE, user_id BLOB NOT NULL REFERENCES accounts,
+  invited_by BLOB NOT NULL REFERENCES accounts, since INTEGER NOT NULL, PRIMARY KEY (group_id, user_id)
 ) WITHOUT ROWID;
 )sql"};
 
@@ -213,7 +219,21 @@ Status SqliteRows::read_rows(Group& group) {
   });
   if (!status) return status;
 
-  query = statement(
+  query = statement("SELECT user_id, invited_by, since FROM invitations WHERE group_id = ?");
+  if (!query) return fail(query.error());
+  (*query)->bind(id.view());
+  status = for_each_row(**query, "invitation", [&](const storage::Statement& row) {
+    bool ok = true;
+    group.invitations[id_at<UserId>(row, 0, ok)] = {id_at<UserId>(row, 1, ok), time_at(row, 2)};
+    return ok;
+  });
+  if (!status) return status;
+  return read_shares(group);
+}
+
+Status SqliteRows::read_shares(Group& group) {
+  const auto& id = group.head.id;
+  const auto query = statement(
       "SELECT info_hash, name, size, piece_length, sha1, info_hash_v1, publisher, publisher_key, entry, "
       "since "
       "FROM shares WHERE group_id = ?");
@@ -511,6 +531,15 @@ Status SqliteRows::write_row(const PutRequest& change) {
 
 Status SqliteRows::write_row(const DropRequest& change) {
   return run("DELETE FROM requests WHERE group_id = ? AND user_id = ?", change.group, change.user);
+}
+
+Status SqliteRows::write_row(const PutInvitation& change) {
+  return run("INSERT OR REPLACE INTO invitations VALUES (?, ?, ?, ?)", change.group, change.user,
+             change.invitation.by, change.invitation.since);
+}
+
+Status SqliteRows::write_row(const DropInvitation& change) {
+  return run("DELETE FROM invitations WHERE group_id = ? AND user_id = ?", change.group, change.user);
 }
 
 Status SqliteRows::write_row(const PutShare& change) {

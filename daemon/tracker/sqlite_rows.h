@@ -51,6 +51,8 @@ class SqliteRows {
   Status write_row(const DropMember& change);
   Status write_row(const PutRequest& change);
   Status write_row(const DropRequest& change);
+  Status write_row(const PutInvitation& change);
+  Status write_row(const DropInvitation& change);
   Status write_row(const PutShare& change);
   Status write_row(const DropShare& change);
   Status write_row(const PutInvite& change);
@@ -64,6 +66,7 @@ class SqliteRows {
   Result<std::vector<Revocation>> read_revocations(const UserId* user);
   Result<std::vector<Group>> read_groups(const std::string& name);
   Status read_rows(Group& group);
+  Status read_shares(Group& group);
   Result<std::vector<Invite>> read_invites();
   Result<std::uint64_t> uses_left(const Sha256& invite);
 

@@ -276,6 +276,8 @@ REQUESTS = {
     "transfer_not_utf8": request(29, in_lab(nested(2, b"\xff"))),
     "roster_applied": request(30, nested(1, bytes(32)) + b"\x10" + varint(2**64 - 1)),
     "show_roster_progress": request(31, nested(1, b"short") + b"\x10\x01"),
+    "invite": request(33, in_lab(nested(2, b"bob"), nested(2, b"mia"))),
+    "invite_not_a_name": request(33, in_lab(nested(2, b"\xff"), nested(2, b""))),
     "withdraw": request(32, in_lab(nested(2, b"film.mkv"))),
     "withdraw_none": request(32, in_lab(nested(2, b"../film.mkv"))),
 }

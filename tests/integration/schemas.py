@@ -32,7 +32,7 @@ ROLE = words('none', 'pending', 'member', 'admin', 'owner')
 ACCOUNT = {'user': str, 'device': HEX64, 'tracker': ADDRESS, 'connected': bool}
 SESSION = {'id': HEX64, 'current': bool, 'online': bool, 'addresses': [HOST_PORT], 'since': TIME}
 GROUP = {'group': str, 'role': ROLE, 'members': NUMBER, 'requests': NUMBER, 'description': str,
-         'unlisted': bool, 'owner': str, 'id': HEX64}
+         'unlisted': bool, 'owner': str, 'id': HEX64, 'invited': bool, 'invitations': [str]}
 MEMBER = {'user': str, 'role': ROLE, 'online': bool}
 DECISION = {'group': str, 'users': [str], 'accepted': bool}
 FILE = {'group': str, 'name': str, 'size': NUMBER, 'sha1': maybe(HEX40), 'pieces': NUMBER,
@@ -67,6 +67,7 @@ DOCUMENTS = {
     'group requests': {'requests': [{'group': str, 'user': str, 'message': str, 'since': TIME}]},
     'group accept': DECISION,
     'group reject': DECISION,
+    'group invite': {'group': str, 'invited': [str], 'accepted': [str]},
     'group members': {'group': str, 'members': [MEMBER]},
     'group promote': MEMBER,
     'group demote': MEMBER,

@@ -54,6 +54,9 @@ TABLE = '''
     group accept lab {applicant}                        L M M A . . A M M
     group reject lab {applicant}                        L M M A . . A M M
     group accept lab nobody                             L M M A F F A M M
+    group invite lab {user}                             L M M A . . A M M
+    group invite lab source                             L M M A X X A M M
+    group invite lab nobody                             L M M A F F A M M
     group members lab                                   L M M . . . . M M
     group promote lab {fellow}                          L M M A A . A M M
     group promote lab source                            L M M A A - A M M
@@ -92,6 +95,7 @@ TABLE = '''
     group requests hidden                               L F F F F . F F F
     group accept hidden pending                         L F F F F F F F F
     group reject hidden pending                         L F F F F F F F F
+    group invite hidden pending                         L F F F F - F F F
     group members hidden                                L F F F F . F F F
     group promote hidden member                         L F F F F F F F F
     group demote hidden owner                           L F F F F X F F F
@@ -174,16 +178,21 @@ class Cast:
     def new_group(self, _role, _succeeds):
         return self.name('group')
 
-    def applicant(self, _role, succeeds):
-        """A user without a daemon who has asked to join."""
+    def user(self, _role, succeeds, joins=()):
+        """A user without a daemon."""
         if not succeeds:
-            return 'pending'
-        name = self.name('applicant')
+            return 'registered'
+        name = self.name('user')
         client = TrackerClient(Identity(self.world.folder, name), self.world.tracker.address)
         client.create_account(name)
-        client.join('lab')
+        for group in joins:
+            client.join(group)
         client.close()
         return name
+
+    def applicant(self, role, succeeds):
+        """Who has asked to join."""
+        return self.user(role, True, ('lab',)) if succeeds else 'pending'
 
     def fellow(self, _role, succeeds):
         if not succeeds:

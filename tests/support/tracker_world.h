@@ -119,6 +119,13 @@ class TrackerWorld {
     decision.set_accept(accept);
     return run(admin, request);
   }
+  std::string invite(const std::string& admin, const std::string& group,
+                     const std::vector<std::string>& users) {
+    msg::Request request;
+    request.mutable_invite_users()->set_group(group);
+    for (const auto& user : users) request.mutable_invite_users()->add_users(user);
+    return run(admin, request);
+  }
   std::string set_role(const std::string& by, const std::string& group, const std::string& user,
                        pb::Role role) {
     msg::Request request;

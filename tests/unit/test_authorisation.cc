@@ -104,6 +104,13 @@ auto decide_request(bool accept) {
   });
 }
 
+auto invite_request(const std::string& user) {
+  return fixed([user](msg::Request& request) {
+    request.mutable_invite_users()->set_group("lab");
+    request.mutable_invite_users()->add_users(user);
+  });
+}
+
 // `user` empty: the one who asks.
 auto role_request(const std::string& user, pb::Role role) {
   return [user, role](TrackerWorld&, const std::string& actor) {
@@ -200,6 +207,11 @@ std::vector<Row> group_rows() {
        {kLogin, kNoMember, kOk, kOk, kOk, "conflict", kOk, kNoMember, kNoMember}},
       {"accept", decide_request(true), members("not_admin", kOk, kOk, "not_admin")},
       {"reject", decide_request(false), members("not_admin", kOk, kOk, "not_admin")},
+      {"invite", invite_request("oscar"), members("not_admin", kOk, kOk, "not_admin")},
+      {"invite applicant", invite_request("pia"), members("not_admin", kOk, kOk, "not_admin")},
+      {"invite member", invite_request("max"), members("not_admin", "exists", "exists", "not_admin")},
+      {"invite nobody", invite_request("nobody"),
+       members("not_admin", "not_found", "not_found", "not_admin")},
       {"promote member", role_request("max", pb::admin),
        members("not_allowed", "not_allowed", kOk, "not_allowed")},
       {"demote admin", role_request("ada", pb::member),

@@ -191,8 +191,17 @@ TEST(groups_and_members_look_as_expected) {
   auto& den = *groups.add_groups();
   den.set_group("den");
   den.set_description(kHostileText);
+  auto& club = *groups.add_groups();
+  club.set_group("club");
+  club.set_members(1);
+  club.set_unlisted(true);
+  club.set_invited(true);
   expect_output("groups", groups);
   expect_output("group", lab);
+  lab.add_invitations("bob");
+  lab.add_invitations("carol");
+  expect_output("group_with_invitations", lab);
+  expect_output("group_of_an_invitation", club);
 
   ctlpb::JoinRequests requests;
   auto& request = *requests.add_requests();
