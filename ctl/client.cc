@@ -227,7 +227,7 @@ Result<pb::control::Frame> Client::receive(std::optional<TimePoint> deadline, in
   }
 }
 
-Result<pb::control::Response> Client::ask(const pb::control::Request& request, std::optional<Duration> limit,
+Result<pb::control::Response> Client::ask(const pb::control::Request& request, const Patience& patience,
                                           ProgressListener& listener) {
   ending_ = Ending::Failed;
   pb::control::Frame frame;
@@ -238,13 +238,19 @@ Result<pb::control::Response> Client::ask(const pb::control::Request& request, s
   wipe_proofs(*frame.mutable_request());
   if (!sent) return fail(sent.error());
 
-  std::optional<TimePoint> deadline;
-  if (limit) deadline = monotonic_now() + *limit;
+  const auto begin = monotonic_now();
+  const auto until = [begin](const std::optional<Duration>& limit) {
+    return limit ? std::optional(begin + *limit) : std::nullopt;
+  };
+  auto deadline = until(patience.answer);
   for (;;) {
     auto answer = receive(deadline, interrupts.descriptor(), listener);
     if (!answer) return fail(std::move(answer.error()));
     if (answer->id() != last_id_) continue;
-    if (answer->has_progress()) listener.on_progress(answer->progress(), monotonic_now());
+    if (answer->has_progress()) {
+      deadline = until(patience.work);
+      listener.on_progress(answer->progress(), monotonic_now());
+    }
     if (!answer->has_response()) continue;
     ending_ = Ending::Answered;
     if (answer->response().has_error()) return fail(error_of(answer->response().error()));

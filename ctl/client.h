@@ -33,6 +33,12 @@ class ProgressListener {
   ~ProgressListener() = default;
 };
 
+// How long an answer is waited for, from the request on; nothing: as long as it takes.
+struct Patience {
+  std::optional<Duration> answer;  // until the daemon has told of progress
+  std::optional<Duration> work;    // from then on
+};
+
 // How a request ended when it did not end in an answer; the caller knows what that means for the work.
 enum class Ending : std::uint8_t { Answered, Failed, Interrupted, TimedOut };
 
@@ -44,9 +50,8 @@ class Client {
   Client& operator=(Client&&) = delete;
   ~Client();
 
-  // Sends the request and waits for its response, at most `limit` when there is one. SIGINT ends the
-  // wait in order instead of the process.
-  Result<pb::control::Response> ask(const pb::control::Request& request, std::optional<Duration> limit,
+  // Sends the request and waits for its response. SIGINT ends the wait in order instead of the process.
+  Result<pb::control::Response> ask(const pb::control::Request& request, const Patience& patience,
                                     ProgressListener& listener);
 
   // Of the last ask().

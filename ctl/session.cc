@@ -100,11 +100,15 @@ Result<ctlpb::Response> Session::ask(ctlpb::Request request, const Question& que
   }
   const Duration timeout = globals_.timeout.value_or(kTimeoutDefault);
   request.set_timeout_ms(milliseconds_of(timeout));
-  std::optional<Duration> limit = timeout + kTimeoutSlack;
-  if (question.wait == Wait::Work && !globals_.timeout) limit.reset();
+  // Work that is under way is left at --timeout itself: the daemon has no word of its own to say then.
+  Patience patience{timeout + kTimeoutSlack, timeout + kTimeoutSlack};
+  if (question.wait == Wait::Work) {
+    patience.work = globals_.timeout;
+    if (!globals_.timeout) patience.answer.reset();
+  }
 
   Display display(style_of(output_), output_.terminal().width, question.label);
-  auto response = client_->ask(request, limit, display);
+  auto response = client_->ask(request, patience, display);
   wipe_proofs(request);
   if (!response) {
     if (client_->ending() == Ending::Interrupted) was_interrupted_ = true;
