@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Requests of the control socket: dispatch, account, limits, status.
 #include <fmt/format.h>
+#include <utility>
 
 #include "daemon/base/log.h"
 #include "daemon/base/names.h"
@@ -26,14 +27,10 @@ void Node::dispatch(const CallPointer& call) {
     case Request::kAccountParameters: return call_account_parameters(call);
     case Request::kAccountEnter: return call_account_enter(call);
     case Request::kAccountLogout: return call_account_logout(call);
-    case Request::kAccountWhoami: return call_whoami(call);
     case Request::kDaemonStatus: return call_status(call);
     case Request::kLimitsShow:
     case Request::kLimitsSet: return call_limits(call);
     case Request::kDownloadList: return call_download_list(call);
-    case Request::kDownloadShow: return call_download_show(call);
-    case Request::kDownloadWait: return call_download_wait(call);
-    case Request::kDownloadChange: return call_download_change(call);
     case Request::kDaemonDoctor: return call_doctor(call);
     case Request::kTrackerAddress:
     case Request::kTrackerStatus:
@@ -49,12 +46,23 @@ void Node::dispatch(const CallPointer& call) {
     default: break;
   }
   if (!check_logged_in(call)) return;
+  std::erase_if(users_calls_, [](const auto& known) { return known.expired() || !known.lock()->is_open(); });
+  users_calls_.push_back(call);
   dispatch_logged_in(call);
+}
+
+// Whatever they wait for (the tracker, a job, a transfer) may never come now, or come for another user.
+void Node::end_users_calls() {
+  for (const auto& known : std::exchange(users_calls_, {}))
+    if (const auto call = known.lock())
+      call->refuse(Error{Code::LoginRequired, "logged out while the command was under way",
+                         "what it had begun goes on after the next login: p2pctl login NAME"});
 }
 
 void Node::dispatch_logged_in(const CallPointer& call) {
   using pb::control::Request;
   switch (call->request().body_case()) {
+    case Request::kAccountWhoami: return call_whoami(call);
     case Request::kAccountPasswordParameters: return call_password_parameters(call);
     case Request::kAccountPassword: return call_password(call);
     case Request::kAccountSessions: return call_sessions(call);
@@ -77,6 +85,9 @@ void Node::dispatch_logged_in(const CallPointer& call) {
     case Request::kFileList: return call_file_list(call, new_rows(), "");
     case Request::kFileShow: return call_file_show(call);
     case Request::kDownloadStart: return call_download_start(call);
+    case Request::kDownloadShow: return call_download_show(call);
+    case Request::kDownloadWait: return call_download_wait(call);
+    case Request::kDownloadChange: return call_download_change(call);
     default:
       return call->refuse(Error{Code::Unsupported, "this daemon does not know the request",
                                 "update p2pd, or use the p2pctl that came with it"});
@@ -228,7 +239,6 @@ pb::control::Account Node::account_view() const {
 }
 
 void Node::call_whoami(const CallPointer& call) {
-  if (!check_logged_in(call)) return;
   pb::control::Response response;
   *response.mutable_account() = account_view();
   call->answer(response);

@@ -67,7 +67,6 @@ void Node::call_download_list(const CallPointer& call) {
 }
 
 void Node::call_download_show(const CallPointer& call) {
-  if (!check_logged_in(call)) return;
   const auto transfer = transfers_.find_download(call->request().download_show().id());
   if (!transfer) return call->refuse(transfer.error());
   pb::control::Response response;
@@ -76,7 +75,6 @@ void Node::call_download_show(const CallPointer& call) {
 }
 
 void Node::call_download_wait(const CallPointer& call) {
-  if (!check_logged_in(call)) return;
   std::vector<DownloadId> ids;
   for (const auto& text : call->request().download_wait().ids()) {
     const auto transfer = transfers_.find_download(text);
@@ -113,7 +111,6 @@ void Node::call_download_wait(const CallPointer& call) {
 // --- changes -----------------------------------------------------------------------------------------
 
 void Node::call_download_change(const CallPointer& call) {
-  if (!check_logged_in(call)) return;
   const auto& wanted = call->request().download_change();
   const auto found = transfers_.find_download(wanted.id());
   if (!found) return call->refuse(found.error());

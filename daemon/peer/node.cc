@@ -124,6 +124,7 @@ void Node::stop(std::function<void()> done) {
 // Makes the stored account the one in use.
 void Node::adopt(storage::State state) {
   // Two logins at a time: the later one finds the first one's work and begins anew.
+  end_users_calls();
   publisher_.clear();
   transfers_.unload();
   account_ = std::move(state.account);
@@ -141,6 +142,7 @@ void Node::adopt(storage::State state) {
 }
 
 void Node::leave_account(std::function<void(const Status&)> done) {
+  end_users_calls();
   publisher_.clear();
   transfers_.unload();
   memberships_.clear();

@@ -88,6 +88,7 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   void on_call(CallPointer call) override;
   void dispatch(const CallPointer& call);
   void dispatch_logged_in(const CallPointer& call);
+  void end_users_calls();
   void call_account_parameters(const CallPointer& call);
   void call_account_enter(const CallPointer& call);
   void enter_account(const CallPointer& call, const pb::tracker::Account& account);
@@ -179,6 +180,7 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   Fetcher fetcher_;
   ControlServer control_;
   std::unique_ptr<TrackerProbe> probe_;
+  std::vector<std::weak_ptr<Call>> users_calls_;  // of whoever is logged in; some may be answered
   std::list<Wait> waits_;
   std::list<std::shared_ptr<Removing>> removals_;
   Bytes pending_key_set_;  // of the tracker being talked to
