@@ -58,7 +58,8 @@ def thirty_downloads_at_once_complete_and_leave_no_litter():
         expect(0 < held['done'] < SIZE, f'what has arrived stays: {held}')
         given_up = carol.ok('download', 'cancel', in_the_middle(carol)['id'])
         expect(part_of(given_up['id']) not in os.listdir(carol.downloads), 'what had arrived is removed')
-        expect(given_up['id'] not in [r['id'] for r in carol.ok('download', 'list')['downloads']], 'and the row')
+        left = [row['id'] for row in carol.ok('download', 'list')['downloads']]
+        expect(given_up['id'] not in left, 'and the row')
         rested = dave.ok('download', 'pause', in_the_middle(dave)['id'])
         expect(dave.ok('download', 'resume', rested['id'])['state'] in ('queued', 'downloading', 'verifying'),
                'it goes on')
@@ -77,11 +78,13 @@ def thirty_downloads_at_once_complete_and_leave_no_litter():
         bob.ok('download', 'resume', held['id'])
         before, row = row, bob.wait_for(held['id'])
         again = fetched(row) - fetched(before)
-        expect(again <= SIZE - held['done'] + row['wasted'] + row['duplicate'], f'what was there is kept: {row}')
+        expect(again <= SIZE - held['done'] + row['wasted'] + row['duplicate'],
+               f'what was there is kept: {row}')
         carol.ok('download', 'start', f'lab/{given_up["name"]}', '--wait')
         for peer in members:
             expect_equal(sorted(os.listdir(peer.downloads)), NAMES, peer.name)
-            expect_equal({name: sha1_of(os.path.join(peer.downloads, name)) for name in NAMES}, sums, peer.name)
+            got = {name: sha1_of(os.path.join(peer.downloads, name)) for name in NAMES}
+            expect_equal(got, sums, peer.name)
         expect_equal(sorted(os.listdir(world.path('x')[:-2])), NAMES, "the publisher's folder")
 
 
