@@ -71,6 +71,18 @@ Transfer* Node::own_share(const std::string& group, const std::string& name) con
   return nullptr;
 }
 
+// An unfinished download that is what would be shared: the same name in the group, or the same file.
+const Transfer* Node::unfinished_download(const std::string& group, const std::string& name,
+                                          const std::string& path) const {
+  for (const auto& [id, transfer] : transfers_.all()) {
+    const auto& row = transfer->row();
+    if (row.kind == TransferKind::Download && !transfer->is_complete() && transfer->takes_part() &&
+        ((row.group_name == group && row.name == name) || row.path == path))
+      return transfer.get();
+  }
+  return nullptr;
+}
+
 void Node::fill_own(pb::control::File& view, const ShareKey& share) const {
   if (const auto* transfer = transfers_.find(share)) transfer->fill(view);
 }
@@ -104,6 +116,8 @@ void Node::call_file_share(const CallPointer& call) {
                           "p2pctl group join " + group.group().group()});
               auto* same = own_share(group.group().group(), name);
               const auto& path = call->request().file_share().path();
+              if (const auto* coming = unfinished_download(group.group().group(), name, path))
+                return call->refuse(being_downloaded(*coming));
               // One whose file is gone is shared anew from wherever the file is now.
               if (same == nullptr || (same->is_waiting_for_file() && same->row().path != path)) {
                 storage::TransferRow row;
@@ -290,8 +304,7 @@ void Node::call_file_unshare(const CallPointer& call) {
   }
   const auto shown = printable(*group + "/" + wanted.name());
   if (shares.empty() && complete == nullptr && unfinished != nullptr)
-    return call->refuse(Error{Code::Conflict, fmt::format("'{}' is being downloaded", shown),
-                              "p2pctl download cancel " + unfinished->row().id.hex()});
+    return call->refuse(being_downloaded(*unfinished));
   if (shares.empty() && complete == nullptr)
     return call->refuse(Error{Code::NotFound, fmt::format("this device does not share '{}'", shown),
                               "p2pctl file list shows what it shares"});

@@ -148,6 +148,8 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   void call_file_show(const CallPointer& call);
   void call_file_unshare(const CallPointer& call);
   void call_file_withdraw(const CallPointer& call);
+  const Transfer* unfinished_download(const std::string& group, const std::string& name,
+                                      const std::string& path) const;
   void fill_own(pb::control::File& view, const ShareKey& share) const;
   Transfer* own_share(const std::string& group, const std::string& name) const;
   void add_wait(const CallPointer& call, std::function<bool(Call&)> poll);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/names.h"
 #include "daemon/io/clock.h"
 
 namespace p2p::peer {
@@ -17,6 +18,12 @@ constexpr Duration kRetry = 1s;
 constexpr auto kPublishTime = std::chrono::hours(24 * 365);  // waits for the tracker as long as it takes
 
 }  // namespace
+
+Error being_downloaded(const Transfer& download) {
+  const auto& row = download.row();
+  return {Code::Conflict, fmt::format("'{}/{}' is being downloaded", row.group_name, printable(row.name)),
+          "what it has is served already; to give it up: p2pctl download cancel " + row.id.hex()};
+}
 
 // One share being hashed. `buffer` and the stream belong to the reading job, the hash lists to the loop.
 struct Publisher::Hashing {
@@ -142,6 +149,29 @@ void Publisher::on_piece_read(const std::shared_ptr<Hashing>& hashing) {
   hash_next(hashing);
 }
 
+// The same content under the same name may be in this group already, from this device. True when the share
+// goes on.
+bool Publisher::make_way(const storage::TransferRow& row) {
+  auto* same = around_.transfers.find(ShareKey{row.group, row.info_hash});
+  if (same == nullptr || same->row().id == row.id) return true;
+  const bool is_share = same->row().kind == storage::TransferKind::Share;
+  if (same->is_waiting_for_file()) {
+    // From another place: this file takes over from the one that is not there.
+    const Error why{Code::Cancelled, "shared from " + row.path, {}};
+    if (is_share) around_.transfers.remove(same->row().id, nullptr);
+    else same->hold(storage::Hold::Unshared, why, nullptr);
+    return true;
+  }
+  if (!is_share && !same->is_complete()) {
+    fail_share(row.id, being_downloaded(*same));
+    return false;
+  }
+  log::info("already shared", {{"name", row.name}, {"group", row.group_name}});
+  end_hashing(row.id);
+  around_.transfers.remove(row.id, nullptr);
+  return false;
+}
+
 void Publisher::on_hashed(const std::shared_ptr<Hashing>& hashing) {
   auto* transfer = around_.transfers.find(hashing->id);
   if (transfer == nullptr) {
@@ -168,19 +198,7 @@ void Publisher::on_hashed(const std::shared_ptr<Hashing>& hashing) {
   row.identity = hashing->identity;
   row.state = TransferState::Publishing;
   row.file_sha1 = storage::FileSha1::Ok;
-  auto* same = around_.transfers.find(ShareKey{row.group, row.info_hash});
-  if (same != nullptr && same->is_waiting_for_file()) {
-    // The same content from another place: this file takes over from the one that is not there.
-    const Error why{Code::Cancelled, "shared from " + row.path, {}};
-    if (same->row().kind == storage::TransferKind::Share) around_.transfers.remove(same->row().id, nullptr);
-    else same->hold(storage::Hold::Unshared, why, nullptr);
-  } else if (same != nullptr && same->row().id != row.id) {
-    // The same content under the same name is in this group already, from this device.
-    log::info("already shared", {{"name", row.name}, {"group", row.group_name}});
-    end_hashing(row.id);
-    around_.transfers.remove(row.id, nullptr);
-    return;
-  }
+  if (!make_way(row)) return;
   trust::CatalogueEntry entry;
   entry.tracker = around_.tracker.target() ? around_.tracker.target()->tracker : TrackerId{};
   entry.group = row.group;

@@ -18,6 +18,9 @@
 
 namespace p2p::peer {
 
+// Why an unfinished download cannot be shared: it is served, as far as it has come, by itself.
+Error being_downloaded(const Transfer& download);
+
 class Publisher {
  public:
   static constexpr std::size_t kFilesAtOnce = 2;  // hashed; the others wait
@@ -48,6 +51,7 @@ class Publisher {
   struct Hashing;
   void hash_next(const std::shared_ptr<Hashing>& hashing);
   void on_piece_read(const std::shared_ptr<Hashing>& hashing);
+  bool make_way(const storage::TransferRow& row);
   void on_hashed(const std::shared_ptr<Hashing>& hashing);
   bool is_current(const std::shared_ptr<Hashing>& hashing) const;
   void end_hashing(const DownloadId& id);

@@ -105,6 +105,29 @@ def a_cancelled_download_leaves_nothing():
 
 
 @test(timeout=120)
+def an_unfinished_download_is_not_shared_a_second_time():
+    with World() as world:
+        path, (alice, bob), (download,) = slow_download(world, 'alice', 'bob')
+        bob.wait_part(download, 0.1)
+
+        for _ in ('downloading', 'paused'):
+            error = bob.refused(7, 'file', 'share', path, 'lab')
+            expect(error['code'] == 'conflict' and download in error['hint'], str(error))
+            bob.ok('download', 'pause', download)
+        target = world.path('bob', 'film.bin')
+        with open(target, 'wb') as file:
+            file.write(b'what stands where the download will')
+        bob.ok('download', 'cancel', download)
+        again = bob.ok('download', 'start', 'lab/film.bin', '-o', target, '--on-exist', 'overwrite')['id']
+        bob.refused(7, 'file', 'share', target, 'lab', '--name', 'other.bin')
+        expect_equal(bob.show(again)['id'], again, 'the download is as it was')
+
+        bob.ok('download', 'cancel', again)
+        expect_equal(bob.ok('file', 'share', path, 'lab', '--wait')['state'], 'sharing')
+        wait_until(lambda: alice.ok('file', 'show', 'lab/film.bin')['seeders'] == 2, 10, 'bob is a source')
+
+
+@test(timeout=120)
 def a_forgotten_download_keeps_its_file_and_serves_it_no_longer():
     with World() as world:
         path, (alice, bob), (download,) = slow_download(world, 'alice', 'bob')
