@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "daemon/base/limits.h"
 #include "daemon/base/log.h"
 #include "daemon/base/names.h"
 #include "daemon/io/clock.h"
@@ -51,7 +52,8 @@ Node::Node(io::Loop& loop, Options options, trust::KeyPair identity, storage::St
       publisher_({loop, hash_, store_, tracker_, transfers_, identity_, clock_}),
       fetcher_({loop, store_, disk_, hash_, tracker_, transfers_, memberships_, group_memory_, clock_,
                 peer_context_, options_, self_}),
-      control_(loop, *this),
+      control_(loop, {"p2pd " P2P_VERSION, limits::kControlFrameBytes, "ask for one group, or one file"},
+               *this),
       wait_timer_(loop, bind<&Node::poll_waits>(this)),
       removal_timer_(loop, bind<&Node::poll_removals>(this)),
       grant_timer_(loop, bind<&Node::renew_grants>(this)),

@@ -10,7 +10,7 @@
 #include <list>
 #include <memory>
 
-#include "daemon/peer/control_server.h"
+#include "daemon/control/control_server.h"
 #include "daemon/peer/fetcher.h"
 #include "daemon/peer/group_memory.h"
 #include "daemon/peer/publisher.h"
@@ -18,13 +18,16 @@
 
 namespace p2p::peer {
 
+using control::Call;
+using control::CallPointer;
+
 class TrackerProbe;
 
 void fill_challenge(pb::control::PasswordChallenge& challenge, const trust::TrackerAddress& tracker,
                     const pb::tracker::PasswordParametersAnswer& parameters);
 void fill_group(pb::control::Group& view, const pb::tracker::GroupRow& row);
 
-class Node final : private TrackerClient::Listener, private ControlServer::Listener {
+class Node final : private TrackerClient::Listener, private control::ControlServer::Listener {
  public:
   // `state` was loaded from `db`.
   Node(io::Loop& loop, Options options, trust::KeyPair identity, storage::StateDb db, storage::State state);
@@ -180,7 +183,7 @@ class Node final : private TrackerClient::Listener, private ControlServer::Liste
   Transfers transfers_;
   Publisher publisher_;
   Fetcher fetcher_;
-  ControlServer control_;
+  control::ControlServer control_;
   std::unique_ptr<TrackerProbe> probe_;
   std::vector<std::weak_ptr<Call>> users_calls_;  // of whoever is logged in; some may be answered
   std::list<Wait> waits_;

@@ -7,14 +7,16 @@
 #include <deque>
 #include <string>
 
+#include "daemon/control/control_server.h"
 #include "daemon/tracker/backup.h"
-#include "daemon/tracker/control.h"
 #include "daemon/tracker/options.h"
 #include "daemon/tracker/service.h"
 
 namespace p2p::tracker {
 
-class Operator final : public Control::Listener {
+using control::CallPointer;
+
+class Operator final : public control::ControlServer::Listener {
  public:
   // All must outlive this. `options` are the daemon's present ones.
   Operator(io::Loop& loop, const Options& options, const Registry& registry, Service& service,

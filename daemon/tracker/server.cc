@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "daemon/base/limits.h"
 #include "daemon/base/log.h"
 #include "daemon/io/clock.h"
 #include "daemon/tracker/restore.h"
+#include "daemon/tracker/version.h"
 #include "daemon/trust/address.h"
 
 namespace p2p::tracker {
@@ -50,7 +52,10 @@ Server::Server(io::Loop& loop, const Options& options, DataDirectory directory, 
       registry_(keys_.tracker()),
       service_(loop, options, keys_, context_, registry_, *store_, bind<&Server::on_store_failed>(this)),
       operator_(loop, options_, registry_, service_, *store_, directory_.path()),
-      control_(loop, operator_),
+      control_(loop,
+               {our_hello().software(), limits::kOperatorFrameBytes,
+                "look into a backup of the tracker, which is an SQLite database"},
+               operator_),
       lifecycle_(loop, bind<&Server::on_stop>(this), on_reload) {}
 
 Server::~Server() = default;
@@ -105,7 +110,7 @@ void Server::reconfigure(const Options& options) {
 }
 
 void Server::on_stop() {
-  control_.stop();
+  control_.close();
   service_.stop();
   loop_.stop();
 }

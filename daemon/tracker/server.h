@@ -6,9 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "daemon/control/control_server.h"
 #include "daemon/io/lifecycle.h"
 #include "daemon/io/loop.h"
-#include "daemon/tracker/control.h"
 #include "daemon/tracker/keys.h"
 #include "daemon/tracker/operator.h"
 #include "daemon/tracker/options.h"
@@ -50,7 +50,7 @@ class Server final {
   Registry registry_;
   Service service_;
   Operator operator_;
-  Control control_;
+  control::ControlServer control_;
   io::Lifecycle lifecycle_;
   Status outcome_;
 };

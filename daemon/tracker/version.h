@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Protocol versions that the tracker speaks, on sessions and on its control socket.
+// Protocol versions that the tracker speaks, on sessions.
 #pragma once
 
 #include <cstdint>

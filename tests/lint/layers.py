@@ -18,10 +18,11 @@ MAY_INCLUDE = {
     'daemon/storage': ['daemon/base', 'daemon/meta'],
     'daemon/io': ['daemon/base', 'daemon/trust', 'daemon/tls', 'proto'],
     'daemon/config': ['daemon/base'],
+    'daemon/control': ['daemon/base', 'daemon/io', 'proto'],
     'daemon/peer': ['daemon/base', 'daemon/trust', 'daemon/meta', 'daemon/wire', 'daemon/swarm',
-                    'daemon/tls', 'daemon/storage', 'daemon/io', 'daemon/config', 'proto'],
+                    'daemon/tls', 'daemon/storage', 'daemon/io', 'daemon/config', 'daemon/control', 'proto'],
     'daemon/tracker': ['daemon/base', 'daemon/trust', 'daemon/meta', 'daemon/tls', 'daemon/storage',
-                       'daemon/io', 'daemon/config', 'proto'],
+                       'daemon/io', 'daemon/config', 'daemon/control', 'proto'],
     'ctl': ['daemon/base', 'proto'],
     'tests': ['daemon', 'proto', 'ctl'],
 }

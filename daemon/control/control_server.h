@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
-// The control socket: accepts p2pctl, checks who it is, and gives each request to the daemon as a Call.
+// A daemon's control socket: accepts p2pctl, checks who it is, and hands on each request as a Call.
 //
-// Only this user and root are served (SO_PEERCRED). A client may have limits::kControlRequestsPerClient
-// requests at a time; frames over the limit and nonsense end its connection, nobody else's.
+// Only this user and root are served (SO_PEERCRED). A client says hello and then nothing but requests, at
+// most limits::kControlRequestsPerClient at a time; frames over the limit and nonsense end its connection,
+// nobody else's. PROTOCOL.md, "Control socket".
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
+#include <string>
+#include <vector>
 
 #include "daemon/io/frame_stream.h"
 #include "daemon/io/stream.h"
 #include "proto/control.pb.h"
 
-namespace p2p::peer {
+namespace p2p::control {
 
 // One request on its way. Answered once; an answer to a client that has gone is dropped.
 class Call {
@@ -50,11 +52,19 @@ class ControlServer final : private io::Acceptor::Listener {
     ~Listener() = default;
   };
 
-  ControlServer(io::Loop& loop, Listener& listener);
+  // What differs between the daemons.
+  struct Terms {
+    std::string software;           // of the hello: "p2pd 0.1.0"
+    std::size_t request_bytes = 0;  // the largest frame of a client
+    std::string too_long_hint;      // where an answer does not fit into limits::kControlFrameBytes
+  };
+
+  ControlServer(io::Loop& loop, Terms terms, Listener& listener);
   ~ControlServer();
 
+  // The caller holds the lock of the data directory, so that a socket that is there is a stale one.
   Status listen(const std::string& path);
-  void close();  // answers under way still leave
+  void close();  // answers that were given still leave
 
  private:
   class Client;
@@ -62,9 +72,10 @@ class ControlServer final : private io::Acceptor::Listener {
   void forget(Client* client);
 
   io::Loop& loop_;
+  const Terms terms_;
   Listener& listener_;
   std::unique_ptr<io::Acceptor> acceptor_;
   std::map<Client*, std::unique_ptr<Client>> clients_;
 };
 
-}  // namespace p2p::peer
+}  // namespace p2p::control

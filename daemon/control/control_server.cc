@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/peer/control_server.h"
+#include "daemon/control/control_server.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
-#include <vector>
 
 #include "daemon/base/limits.h"
 #include "daemon/base/log.h"
 
-namespace p2p::peer {
+namespace p2p::control {
 namespace {
 
 constexpr std::uint32_t kVersion = 1;
@@ -58,16 +57,14 @@ void Call::refuse(const Error& error) {
 class ControlServer::Client final : private io::FrameStream::Listener {
  public:
   Client(ControlServer& server, std::unique_ptr<io::Stream> stream)
-      : server_(server), frames_(std::move(stream), limits::kControlFrameBytes, *this) {
+      : server_(server), frames_(std::move(stream), server.terms_.request_bytes, *this) {
     pb::control::Frame frame;
     frame.mutable_hello()->set_version_min(kVersion);
     frame.mutable_hello()->set_version_max(kVersion);
-    frame.mutable_hello()->set_software("p2pd " P2P_VERSION);
+    frame.mutable_hello()->set_software(server.terms_.software);
     frames_.send(frame);
   }
-  ~Client() {
-    for (const auto& call : calls_) call->abandon();
-  }
+  ~Client() { abandon(); }
 
   void shutdown() { frames_.shutdown(); }
 
@@ -76,25 +73,26 @@ class ControlServer::Client final : private io::FrameStream::Listener {
     pb::control::Frame frame;
     if (!proto::parse_frame(bytes, frame)) {
       end();
-      return;
-    }
-    if (frame.has_hello()) {
-      greeted_ = frame.hello().version_min() <= kVersion && kVersion <= frame.hello().version_max();
+    } else if (!greeted_) {
+      const auto& hello = frame.hello();
+      greeted_ = frame.has_hello() && hello.version_min() <= kVersion && kVersion <= hello.version_max();
       if (!greeted_) end();
-      return;
-    }
-    if (!greeted_ || !frame.has_request()) {
+    } else if (frame.has_request()) {
+      take(frame.id(), std::move(*frame.mutable_request()));
+    } else {
       end();
-      return;
     }
+  }
+
+  void take(std::uint64_t id, pb::control::Request request) {
     std::erase_if(calls_, [](const CallPointer& call) { return !call->is_open(); });
-    auto call = std::make_shared<Call>(frame.id(), std::move(*frame.mutable_request()),
+    auto call = std::make_shared<Call>(id, std::move(request),
                                        [this](const pb::control::Frame& answer) { send(answer); });
     if (calls_.size() >= limits::kControlRequestsPerClient) {
       call->refuse(Error{Code::Limit, "too many requests at a time on one connection", {}});
       return;
     }
-    calls_.insert(call);
+    calls_.push_back(call);
     server_.listener_.on_call(std::move(call));
   }
 
@@ -106,26 +104,32 @@ class ControlServer::Client final : private io::FrameStream::Listener {
     refusal.set_id(answer.id());
     refusal.mutable_response()->mutable_error()->set_code(std::string(code_name(Code::Limit)));
     refusal.mutable_response()->mutable_error()->set_message("the answer is too long for one message");
-    refusal.mutable_response()->mutable_error()->set_hint("ask for one group, or one file");
+    refusal.mutable_response()->mutable_error()->set_hint(server_.terms_.too_long_hint);
     frames_.send(refusal);
   }
 
   void on_frames_closed(const Error&) override { end(); }
 
+  // Our hello still leaves: it says to a client of another version which ones we speak.
   void end() {
+    abandon();
+    frames_.shutdown();
+    server_.forget(this);
+  }
+
+  void abandon() {
     for (const auto& call : calls_) call->abandon();
     calls_.clear();
-    frames_.close();
-    server_.forget(this);
   }
 
   ControlServer& server_;
   bool greeted_ = false;
-  std::set<CallPointer> calls_;
+  std::vector<CallPointer> calls_;
   io::FrameStream frames_;
 };
 
-ControlServer::ControlServer(io::Loop& loop, Listener& listener) : loop_(loop), listener_(listener) {}
+ControlServer::ControlServer(io::Loop& loop, Terms terms, Listener& listener)
+    : loop_(loop), terms_(std::move(terms)), listener_(listener) {}
 ControlServer::~ControlServer() = default;
 
 Status ControlServer::listen(const std::string& path) {
@@ -156,4 +160,4 @@ void ControlServer::forget(Client* client) {
   clients_.erase(at);
 }
 
-}  // namespace p2p::peer
+}  // namespace p2p::control
