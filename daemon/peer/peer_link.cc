@@ -174,14 +174,6 @@ void PeerLink::send_bytes(ByteSpan encoded) {
   }
 }
 
-void PeerLink::pause_reading() {
-  if (state_ == State::Open) transport_->pause_reading();
-}
-
-void PeerLink::resume_reading() {
-  if (state_ == State::Open) transport_->resume_reading();
-}
-
 void PeerLink::on_timer() {
   if (state_ != State::Open) {
     end(Error{Code::TimedOut, "no greeting in time", {}});

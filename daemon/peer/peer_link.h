@@ -77,8 +77,6 @@ class PeerLink final : private io::Transport::Listener {
   void send(const wire::Message& message);
   void send_bytes(ByteSpan encoded);  // whole messages, encoded by the caller
   std::size_t pending_bytes() const { return transport_->pending_bytes(); }
-  void pause_reading();
-  void resume_reading();
   // Closes without a word to the owner.
   void close();
 

@@ -49,6 +49,9 @@ void Transfer::halt() {
   space_timer_.cancel();
   checkpoint_timer_.cancel();
   close_links();
+  services_.upload.forget(row_.id);
+  services_.download.forget(row_.id);
+  upload_allowance_ = 0;
   if (swarm_ != nullptr) {
     row_.sources = all_sources();
     for (const auto& source : row_.sources) earlier_sources_[source.device] = source;
@@ -168,7 +171,6 @@ void Transfer::answer_metadata(PeerLink& link, const wire::Message& message) {
 }
 
 void Transfer::on_piece(swarm::SessionId session, const wire::Piece& piece) {
-  services_.download.take(static_cast<double>(piece.data.size()), services_.loop.now());
   const auto& block = piece.block;
   const auto verdict = swarm_->on_block(session, block, services_.loop.now());
   if (verdict != swarm::BlockVerdict::Keep) return;
@@ -209,6 +211,9 @@ void Transfer::act(const swarm::Action& action) {
     owner_.drop_link(*link);
   } else if (std::holds_alternative<swarm::Completed>(action)) {
     finish();
+  } else if (std::holds_alternative<swarm::AllowanceSpent>(action)) {
+    services_.download.wait(row_.id);
+    owner_.on_turn_wanted();
   }
 }
 

@@ -44,7 +44,7 @@
 #include "daemon/storage/state_db.h"
 #include "daemon/swarm/metadata_exchange.h"
 #include "daemon/swarm/peer_book.h"
-#include "daemon/swarm/rate.h"
+#include "daemon/swarm/shared_limit.h"
 #include "daemon/swarm/swarm.h"
 #include "proto/control.pb.h"
 
@@ -57,8 +57,8 @@ struct TransferServices {
   io::WorkPool& hash;
   StateStore& store;
   Random& random;
-  swarm::TokenBucket& upload;
-  swarm::TokenBucket& download;
+  swarm::SharedLimit& upload;
+  swarm::SharedLimit& download;
   DeviceId self;
   Duration checkpoint_interval;
 };
@@ -71,8 +71,8 @@ class TransferOwner {
   virtual void on_transfer_changed(Transfer& transfer) = 0;
   // The swarm closed this link, or its transfer did.
   virtual void drop_link(PeerLink& link) = 0;
-  // The upload bucket is empty: call pump_uploads() on all when it is not.
-  virtual void on_upload_limited() = 0;
+  // The transfer has lined up at a rate limit: it is to get its turns.
+  virtual void on_turn_wanted() = 0;
 
  protected:
   ~TransferOwner() = default;
@@ -145,8 +145,11 @@ class Transfer {
   bool has_link(const DeviceId& device) const { return sessions_by_device_.contains(device); }
   PeerLink* link_of(const DeviceId& device) const;
   void on_message(PeerLink& link, const wire::Message& message);
-  void pump_uploads();
   void pump_upload(PeerLink& link);
+  // Its turn at a rate limit: what it may send, or ask for.
+  void upload_turn(std::uint64_t bytes);
+  void download_turn(std::uint64_t bytes);
+  void on_limits_changed();
   void close_links();
 
   // The last checkpoint of an orderly stop; `done` once everything is on disk.
@@ -215,6 +218,8 @@ class Transfer {
   pb::control::DownloadState shown_state(std::string& cause) const;
   std::vector<storage::SourceBytes> all_sources() const;
   // transfer_upload.cc
+  bool may_upload();
+  void pump_uploads();
   void read_batch(LinkState& state, std::shared_ptr<ReadBatch> batch);
   void on_batch_read(swarm::SessionId session, const std::shared_ptr<ReadBatch>& batch, const Status& status);
 
@@ -232,6 +237,8 @@ class Transfer {
   std::map<DeviceId, swarm::SessionId> sessions_by_device_;
   std::map<PeerLink*, swarm::SessionId> sessions_by_link_;
   std::map<DeviceId, storage::SourceBytes> earlier_sources_;  // of earlier runs
+  std::int64_t upload_allowance_ = 0;  // bytes it may send; without a limit not looked at
+  swarm::SessionId last_upload_turn_{};
   bool queued_ = false;
   std::string barred_;
   std::uint32_t open_pieces_max_ = 8;

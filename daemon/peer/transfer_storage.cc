@@ -238,6 +238,7 @@ void Transfer::activate() {
     row_.have = verified_.to_wire();
   }
   swarm_->set_fetching(false, services_.loop.now());
+  swarm_->limit_requests(!services_.download.unlimited(), services_.loop.now());
   enter(Phase::Active, "");
   put_row();
   if (row_.state == TransferState::Downloading) {

@@ -52,15 +52,44 @@ struct Transfer::ReadBatch {
   }
 };
 
+bool Transfer::may_upload() {
+  if (services_.upload.unlimited() || upload_allowance_ > 0) return true;
+  services_.upload.wait(row_.id);
+  owner_.on_turn_wanted();
+  return false;
+}
+
+// Begins behind the link that had the last turn.
 void Transfer::pump_uploads() {
-  std::vector<PeerLink*> links;
-  for (const auto& [session, state] : links_) links.push_back(state.link);
-  // Whoever comes first takes from the rate limit first; begin somewhere else each time.
-  if (!links.empty())
-    std::rotate(links.begin(),
-                links.begin() + static_cast<std::ptrdiff_t>(services_.random.below(links.size())),
-                links.end());
-  for (auto* link : links) pump_upload(*link);
+  std::vector<std::pair<swarm::SessionId, PeerLink*>> links;
+  for (const auto& [session, state] : links_) links.emplace_back(session, state.link);
+  std::stable_partition(links.begin(), links.end(),
+                        [this](const auto& one) { return one.first > last_upload_turn_; });
+  for (const auto& [session, link] : links) {
+    const auto before = upload_allowance_;
+    pump_upload(*link);
+    if (upload_allowance_ != before) last_upload_turn_ = session;
+    if (upload_allowance_ <= 0 && !services_.upload.unlimited()) break;
+  }
+}
+
+void Transfer::upload_turn(std::uint64_t bytes) {
+  upload_allowance_ += static_cast<std::int64_t>(bytes);
+  pump_uploads();
+}
+
+void Transfer::download_turn(std::uint64_t bytes) {
+  if (swarm_ == nullptr) return;
+  swarm_->allow_requests(bytes, services_.loop.now());
+  drain_actions();
+}
+
+void Transfer::on_limits_changed() {
+  upload_allowance_ = 0;
+  if (swarm_ == nullptr) return;
+  swarm_->limit_requests(!services_.download.unlimited(), services_.loop.now());
+  drain_actions();
+  pump_uploads();
 }
 
 void Transfer::pump_upload(PeerLink& link) {
@@ -71,15 +100,11 @@ void Transfer::pump_upload(PeerLink& link) {
   while (swarm_->has_upload(session) &&
          link.pending_bytes() + state.reading_bytes < 2 * limits::kSendLowWaterBytes) {
     auto batch = std::make_shared<ReadBatch>();
-    const auto now = services_.loop.now();
     while (batch->blocks.size() < kBatchBlocks && swarm_->has_upload(session)) {
-      if (services_.upload.available(now) <= 0) {
-        owner_.on_upload_limited();
-        break;
-      }
+      if (!may_upload()) break;
       const auto block = swarm_->next_upload(session);
       if (!block) break;
-      services_.upload.take(block->length, now);
+      upload_allowance_ -= block->length;
       batch->blocks.push_back(*block);
       batch->payload_bytes += block->length;
     }

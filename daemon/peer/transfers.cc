@@ -15,8 +15,6 @@ using storage::TransferState;
 namespace {
 
 constexpr auto kGrantCheck = std::chrono::seconds(1);
-constexpr double kBurstBytes = 64 * 1024;
-constexpr double kBurstSeconds = 0.05;
 
 }  // namespace
 
@@ -27,8 +25,7 @@ Transfers::Transfers(Surroundings around, Bound<> on_changed, Bound<> on_loaded)
       acceptor_(around.loop, *this),
       announce_timer_(around.loop, bind<&Transfers::on_announce_due>(this)),
       dial_timer_(around.loop, bind<&Transfers::dial_due>(this)),
-      upload_timer_(around.loop, bind<&Transfers::on_upload_refilled>(this)),
-      download_timer_(around.loop, bind<&Transfers::on_download_refilled>(this)),
+      turn_timer_(around.loop, bind<&Transfers::give_turns>(this)),
       grant_timer_(around.loop, bind<&Transfers::on_grant_timer>(this)),
       check_timer_(around.loop, bind<&Transfers::check_files>(this)) {
   grant_timer_.set(kGrantCheck);
@@ -250,31 +247,29 @@ void Transfers::on_settings_changed() {
 // --- limits ------------------------------------------------------------------------------------------
 
 void Transfers::set_limits(std::uint64_t upload, std::uint64_t download) {
-  upload_limit_ = upload;
-  download_limit_ = download;
   const auto now = around_.loop.now();
-  const auto up = static_cast<double>(upload);
-  const auto down = static_cast<double>(download);
-  upload_.set_limit(up, std::max(up * kBurstSeconds, kBurstBytes), now);
-  download_.set_limit(down, std::max(down * kBurstSeconds, kBurstBytes), now);
-  on_upload_refilled();
-  on_download_refilled();
+  upload_.set_rate(upload, now);
+  download_.set_rate(download, now);
+  for (auto& [id, transfer] : transfers_) transfer->on_limits_changed();
+  arm_turn_timer();
 }
 
-void Transfers::on_upload_limited() {
-  if (!upload_timer_.is_set()) upload_timer_.set_at(upload_.when(1, around_.loop.now()));
+void Transfers::on_turn_wanted() {
+  if (!turn_timer_.is_set()) arm_turn_timer();
 }
 
-void Transfers::on_upload_refilled() {
-  upload_timer_.cancel();
-  for (auto& [id, transfer] : transfers_) transfer->pump_uploads();
+void Transfers::give_turns() {
+  const auto now = around_.loop.now();
+  while (const auto turn = upload_.next(now))
+    if (auto* transfer = find(turn->who)) transfer->upload_turn(turn->bytes);
+  while (const auto turn = download_.next(now))
+    if (auto* transfer = find(turn->who)) transfer->download_turn(turn->bytes);
+  arm_turn_timer();
 }
 
-void Transfers::on_download_refilled() {
-  download_timer_.cancel();
-  if (!reading_paused_) return;
-  reading_paused_ = false;
-  for (auto& [link, owned] : links_) link->resume_reading();
+void Transfers::arm_turn_timer() {
+  const auto now = around_.loop.now();
+  turn_timer_.set_at(std::min(upload_.next_deadline(now), download_.next_deadline(now)));
 }
 
 void Transfers::on_grant_timer() {
@@ -301,8 +296,7 @@ void Transfers::stop(std::function<void()> done) {
   stopping_ = true;
   announce_timer_.cancel();
   dial_timer_.cancel();
-  upload_timer_.cancel();
-  download_timer_.cancel();
+  turn_timer_.cancel();
   grant_timer_.cancel();
   check_timer_.cancel();
   stops_waiting_ = transfers_.size() + 1;

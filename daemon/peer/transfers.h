@@ -79,8 +79,8 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
 
   void on_settings_changed();
   void set_limits(std::uint64_t upload, std::uint64_t download);
-  std::uint64_t upload_limit() const { return upload_limit_; }
-  std::uint64_t download_limit() const { return download_limit_; }
+  std::uint64_t upload_limit() const { return upload_.rate(); }
+  std::uint64_t download_limit() const { return download_.rate(); }
   std::size_t links_open() const;
 
   // Orderly stop: no new links, last checkpoints; `done` when all is on disk.
@@ -94,15 +94,15 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   void on_link_closed(PeerLink& link, const Error& reason) override;
   void on_transfer_changed(Transfer& transfer) override;
   void drop_link(PeerLink& link) override;
-  void on_upload_limited() override;
+  void on_turn_wanted() override;
   void on_accept(std::unique_ptr<io::Stream> stream) override;
 
   WallTime now_wall() const;
   Transfer* transfer_of(const PeerLink& link) const;
   void dial_due();
   void dial(Transfer& transfer, const swarm::Candidate& candidate);
-  void on_upload_refilled();
-  void on_download_refilled();
+  void give_turns();
+  void arm_turn_timer();
   void on_grant_timer();
   void load_metainfo(const DownloadId& id);
   void check_files();
@@ -130,20 +130,16 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   std::uint64_t next_turn_ = 0;
   std::map<DownloadId, pb::tracker::Activity> announced_;
   std::set<DownloadId> announce_due_;
-  swarm::TokenBucket upload_;
-  swarm::TokenBucket download_;
-  std::uint64_t upload_limit_ = 0;
-  std::uint64_t download_limit_ = 0;
+  swarm::SharedLimit upload_;
+  swarm::SharedLimit download_;
   log::Limit refused_;  // lines about links that the other side is to blame for
-  bool reading_paused_ = false;
   bool scheduling_ = false;
   bool stopping_ = false;
   bool checking_ = false;  // a look at the files is under way
   std::size_t stops_waiting_ = 0;
   io::Timer announce_timer_;
   io::Timer dial_timer_;
-  io::Timer upload_timer_;
-  io::Timer download_timer_;
+  io::Timer turn_timer_;
   io::Timer grant_timer_;
   io::Timer check_timer_;
   io::WorkScope scope_;

@@ -75,17 +75,11 @@ void Transfers::on_link_open(PeerLink& link, bool fast, bool extended) {
       "link open",
       {{"remote", link.remote_text()}, {"device", link.device().hex()}, {"name", transfer->row().name}});
   transfer->add_link(link, fast, extended);
-  if (reading_paused_) link.pause_reading();
   on_changed_();
 }
 
 void Transfers::on_link_message(PeerLink& link, const wire::Message& message) {
   if (auto* transfer = transfer_of(link)) transfer->on_message(link, message);
-  if (!download_.unlimited() && !reading_paused_ && download_.available(around_.loop.now()) <= 0) {
-    reading_paused_ = true;
-    for (auto& [other, owned] : links_) other->pause_reading();
-    download_timer_.set_at(download_.when(1, around_.loop.now()));
-  }
 }
 
 void Transfers::on_link_drained(PeerLink& link) {

@@ -85,7 +85,9 @@ struct UploadReady {
   SessionId session;
 };
 struct Completed {};  // the last piece was stored
-using Action = std::variant<Send, PieceFilled, CloseSession, UploadReady, Completed>;
+// Something could be requested, and the allowance is used up: allow_requests() when the rate limit allows.
+struct AllowanceSpent {};
+using Action = std::variant<Send, PieceFilled, CloseSession, UploadReady, Completed, AllowanceSpent>;
 
 enum class BlockVerdict : std::uint8_t {
   Keep,       // copy the payload into the piece's buffer; PieceFilled follows when it was the last
@@ -146,6 +148,11 @@ class Swarm {
   // Fetching can be switched off (paused, disk full) and on again; serving goes on.
   void set_fetching(bool fetching, TimePoint now);
   void set_open_pieces_max(std::uint32_t count, TimePoint now);
+  // A limit of the download rate acts on what is asked for: once `limited`, only as many bytes are requested
+  // as are allowed; what a peer does not answer may be asked of another. Sessions ask in turns. So reading
+  // never stops, and who is limited serves as ever.
+  void limit_requests(bool limited, TimePoint now);
+  void allow_requests(std::uint64_t bytes, TimePoint now);
 
   // --- serving -------------------------------------------------------------------------------------
   // The next block to send to this session, taken from its queue. The driver sends it or calls
@@ -200,6 +207,10 @@ class Swarm {
   void update_interest(PeerSession& session);
   void pump(PeerSession& session, TimePoint now);  // sends the requests that the session can bear
   void pump_all(TimePoint now);
+  void pump_in_turns(TimePoint now);
+  bool request_next(PeerSession& session, TimePoint now);
+  bool may_request();
+  void charge(std::int64_t bytes);
   bool leave_shared_to_peers(const PeerSession& session, TimePoint now);
   std::optional<BlockRef> pick_duplicate(PeerSession& session, TimePoint now);
   wire::BlockSpan span_of(BlockRef block) const;
@@ -225,6 +236,9 @@ class Swarm {
   std::map<SessionId, std::unique_ptr<PeerSession>> sessions_;
   SessionId next_session_{1};
   bool fetching_ = true;
+  std::optional<std::int64_t> allowance_;  // bytes that may still be requested; nothing: no limit
+  bool allowance_asked_ = false;
+  SessionId last_in_turn_{};           // asked last while there was a limit
   std::uint32_t open_pieces_allowed_;  // the most that was ever allowed; pieces above a lower limit stay open
   bool look_again_ = false;            // a session was left idle for a reason that may pass with time alone
   TimePoint last_look_{};

@@ -37,34 +37,82 @@ wire::BlockSpan Swarm::span_of(BlockRef block) const {
 }
 
 void Swarm::pump(PeerSession& session, TimePoint now) {
-  if (!fetching_ || session.choking_us || !session.interested) return;
-  const auto depth = session.pipeline_depth(now);
-  if (session.outstanding() >= depth) return;
-  const bool only_unshared = leave_shared_to_peers(session, now);
-  while (session.outstanding() < depth) {
-    const bool open_new = session.barren_generation != picker_->generation();
-    auto block = picker_->pick({session.id(), session.pieces(), open_new, only_unshared});
-    if (!block) {
-      const bool end_game = picker_->all_requested();
-      if (only_unshared || end_game) look_again_ = true;
-      else if (picker_->open_pieces() < picker_->open_max())
-        session.barren_generation = picker_->generation();
-      if (end_game) block = pick_duplicate(session, now);
-    }
-    if (!block) return;
-    session.on_requested(*block, now);
-    send(session, wire::Request{span_of(*block)});
+  while (request_next(session, now)) {
   }
+}
+
+bool Swarm::request_next(PeerSession& session, TimePoint now) {
+  if (!fetching_ || session.choking_us || !session.interested) return false;
+  if (session.outstanding() >= session.pipeline_depth(now) || !may_request()) return false;
+  const bool only_unshared = leave_shared_to_peers(session, now);
+  const bool open_new = session.barren_generation != picker_->generation();
+  auto block = picker_->pick({session.id(), session.pieces(), open_new, only_unshared});
+  if (!block) {
+    const bool end_game = picker_->all_requested();
+    if (only_unshared || end_game) look_again_ = true;
+    else if (picker_->open_pieces() < picker_->open_max()) session.barren_generation = picker_->generation();
+    if (end_game) block = pick_duplicate(session, now);
+  }
+  if (!block) return false;
+  const auto span = span_of(*block);
+  charge(span.length);
+  session.on_requested(*block, now);
+  send(session, wire::Request{span});
+  return true;
 }
 
 void Swarm::pump_all(TimePoint now) {
   if (!fetching_) return;
+  if (allowance_) return pump_in_turns(now);
   // What a snubbed session gave back must not go to it again while others can take it.
   for (const bool snubbed : {false, true}) {
     for (const auto& [id, session] : sessions_) {
       if (session->snubbed == snubbed) pump(*session, now);
     }
   }
+}
+
+// --- the limit of the download rate --------------------------------------------------------------------
+
+// Everybody asks for one block, beginning behind who asked last, until nobody can or may.
+void Swarm::pump_in_turns(TimePoint now) {
+  std::vector<PeerSession*> order;
+  for (const auto& [id, session] : sessions_) order.push_back(session.get());
+  std::stable_partition(order.begin(), order.end(),
+                        [this](const PeerSession* one) { return one->id() > last_in_turn_; });
+  std::stable_partition(order.begin(), order.end(), [](const PeerSession* one) { return !one->snubbed; });
+  while (!order.empty()) {
+    std::erase_if(order, [&](PeerSession* one) {
+      if (!request_next(*one, now)) return true;
+      last_in_turn_ = one->id();
+      return false;
+    });
+  }
+}
+
+bool Swarm::may_request() {
+  if (!allowance_ || *allowance_ > 0) return true;
+  if (!std::exchange(allowance_asked_, true)) actions_.push_back(AllowanceSpent{});
+  return false;
+}
+
+void Swarm::charge(std::int64_t bytes) {
+  if (allowance_) *allowance_ -= bytes;
+}
+
+void Swarm::limit_requests(bool limited, TimePoint now) {
+  if (limited == allowance_.has_value()) return;
+  allowance_asked_ = false;
+  if (limited) allowance_ = 0;
+  else allowance_.reset();
+  pump_all(now);
+}
+
+void Swarm::allow_requests(std::uint64_t bytes, TimePoint now) {
+  if (!allowance_) return;
+  allowance_asked_ = false;
+  *allowance_ += static_cast<std::int64_t>(bytes);
+  pump_all(now);
 }
 
 // A seed has what nobody else has; while incomplete peers can keep us supplied with the rest, the seed's
@@ -110,7 +158,9 @@ std::optional<BlockRef> Swarm::pick_duplicate(PeerSession& session, TimePoint no
 void Swarm::give_back_requests(PeerSession& session, Farewell farewell) {
   for (const auto& block : session.give_up_all()) {
     picker_->release(block, session.id());
-    if (farewell == Farewell::Cancel) send(session, wire::Cancel{span_of(block)});
+    const auto span = span_of(block);
+    charge(-std::int64_t{span.length});
+    if (farewell == Farewell::Cancel) send(session, wire::Cancel{span});
   }
   picker_->disown(session.id());
 }
@@ -151,6 +201,7 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
   }
   const bool asked = session->on_block(*block, span.length, now);
   const bool late = !asked && session->settle_late(*block);
+  if (late) charge(span.length);
   PiecePicker::Receipt receipt;
   if (asked || (late && fetching_)) receipt = picker_->receive(*block, id, session->device());
   else if (picker_->is_received(*block)) receipt.verdict = BlockVerdict::Duplicate;
@@ -168,6 +219,7 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
     auto* other = other_id ? find(*other_id) : nullptr;
     if (other == nullptr) continue;
     other->give_up(*block);
+    charge(-std::int64_t{span.length});
     send(*other, wire::Cancel{span});
     pump(*other, now);
   }

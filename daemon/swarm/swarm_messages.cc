@@ -118,6 +118,7 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Reject& message,
     session.settle_late(*block);
     return std::nullopt;
   }
+  charge(-std::int64_t{message.block.length});
   picker_->release(*block, session.id());
   // While it does not choke us the only reason is that it has not got the piece.
   if (!session.choking_us) remove_piece(session, block->piece);

@@ -36,3 +36,30 @@ def each_of_two_members_gets_a_third_from_the_other():
 @test(tags=['release'], timeout=300, alone=True)
 def half_a_gigabyte_at_20_mib_takes_hardly_longer_than_one_upload():
     exchange(512 * MIB, 20 * MIB, seconds_max=1.4 * 25.6)
+
+
+@test(timeout=120, alone=True)
+def under_a_download_limit_two_downloads_progress_alike_and_serving_goes_on():
+    with World() as world:
+        alice, bob, carol = world.group('lab', 'alice', 'bob', 'carol')
+        for name in ('one.bin', 'two.bin'):
+            alice.ok('file', 'share', world.big_file(name, 16 * MIB), 'lab', '--wait')
+        own = world.big_file('own.bin', 16 * MIB)
+        bob.ok('file', 'share', own, 'lab', '--wait')
+        bob.ok('limits', 'set', '--download', '1MiB')
+
+        ids = [bob.ok('download', 'start', f'lab/{name}')['id'] for name in ('one.bin', 'two.bin')]
+        for download in ids:
+            bob.wait_part(download, 0.1)
+        # What others fetch from bob does not wait for his limit.
+        row = carol.wait_for(carol.ok('download', 'start', 'lab/own.bin')['id'], seconds=20)
+
+        parts = [bob.show(download)['done'] / (16 * MIB) for download in ids]
+        print(f'carol: {row["seconds"]:.2f} s; bob has {parts[0]:.2f} and {parts[1]:.2f}')
+        expect(sha1_of(row['path']) == sha1_of(own), 'carol has other content')
+        expect(row['seconds'] < 5, 'bob serves at his own pace while he fetches slowly')
+        expect(max(parts) < 1, 'bob is still fetching')
+        expect(max(parts) - min(parts) < 0.15, f'both progress alike: {parts}')
+        bob.ok('limits', 'set', '--download', 'unlimited')
+        for download in ids:
+            bob.wait_for(download)

@@ -80,6 +80,7 @@ struct ScriptedSwarm {
       else if (auto* closed_now = std::get_if<swarm::CloseSession>(&*action)) closed.push_back(*closed_now);
       else if (auto* one = std::get_if<swarm::PieceFilled>(&*action)) filled.push_back(one->piece);
       else if (std::holds_alternative<swarm::UploadReady>(*action)) ++ready;
+      else if (std::holds_alternative<swarm::AllowanceSpent>(*action)) ++spent;
       else ++completed;
     }
     swarm.check_invariants();
@@ -138,6 +139,7 @@ struct ScriptedSwarm {
   std::vector<PieceIndex> filled;
   int ready = 0;
   int completed = 0;
+  int spent = 0;  // AllowanceSpent
 };
 
 inline BlockSpan span(std::uint32_t piece, std::uint32_t block) {
