@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tests/support/swarm_world.h"
+#include "tests/sim/swarm_world.h"
 
 #include <algorithm>
 #include <vector>
@@ -7,7 +7,7 @@
 #include "tests/support/check.h"
 
 using namespace p2p;
-using test::SwarmWorld;
+using sim::SwarmWorld;
 
 namespace {
 
@@ -17,11 +17,17 @@ constexpr std::uint64_t kSeeds[] = {1, 2, 3, 20, 77};
 
 meta::Geometry geometry() { return *meta::Geometry::make(kSize, 256 * 1024); }
 
-void print(const char* what, std::uint64_t seed, SwarmWorld& world, std::size_t nodes) {
+sim::WorldOptions with_latency(Duration latency) {
+  sim::WorldOptions options;
+  options.network.latency = latency;
+  return options;
+}
+
+void print(const char* what, std::uint64_t seed, SwarmWorld& world, SwarmWorld::Member nodes) {
   Duration last{};
   std::uint64_t duplicate = 0;
   std::uint64_t wasted = 0;
-  for (std::size_t i = 0; i < nodes; ++i) {
+  for (SwarmWorld::Member i = 0; i < nodes; ++i) {
     last = std::max(last, world.completed_at(i));
     duplicate += world.swarm(i).totals().duplicate;
     wasted += world.swarm(i).totals().wasted;
@@ -33,8 +39,9 @@ void print(const char* what, std::uint64_t seed, SwarmWorld& world, std::size_t 
       static_cast<unsigned long long>(duplicate), static_cast<unsigned long long>(wasted));
 }
 
-void check_all(SwarmWorld& world, std::size_t nodes) {
-  for (std::size_t i = 0; i < nodes; ++i) world.swarm(i).check_invariants();
+void check_all(const SwarmWorld& world) {
+  world.check_invariants();
+  EXPECT_EQ(world.violations().size(), 0u);
 }
 
 TEST(two_leechers_fetch_disjoint_pieces_and_exchange_them) {
@@ -51,13 +58,13 @@ TEST(two_leechers_fetch_disjoint_pieces_and_exchange_them) {
     std::printf("  %.2f and %.2f of the bytes came from the other leecher\n",
                 static_cast<double>(world.received(2, 1)) / kSize,
                 static_cast<double>(world.received(1, 2)) / kSize);
-    check_all(world, 3);
+    check_all(world);
     EXPECT(world.received(2, 1) * 3 >= kSize);
     EXPECT(world.received(1, 2) * 3 >= kSize);
     EXPECT(static_cast<double>(world.swarm(0).totals().uploaded) <= 1.25 * kSize);
     const auto last = std::max(world.completed_at(1), world.completed_at(2));
     EXPECT(seconds_of(last) < 1.4 * kSize / kUplink);
-    for (const std::size_t node : {1u, 2u}) {
+    for (const SwarmWorld::Member node : {1u, 2u}) {
       EXPECT_EQ(world.swarm(node).totals().downloaded, kSize);
       EXPECT(world.swarm(node).totals().duplicate <= kSize / 100);
     }
@@ -66,7 +73,7 @@ TEST(two_leechers_fetch_disjoint_pieces_and_exchange_them) {
 
 TEST(eight_leechers_complete) {
   for (const auto seed : kSeeds) {
-    SwarmWorld world(geometry(), seed, 20ms);
+    SwarmWorld world(geometry(), seed, with_latency(20ms));
     world.add({.uplink = kUplink, .seed = true});
     for (int i = 0; i < 8; ++i) world.add({.uplink = kUplink});
     world.connect_all();
@@ -74,8 +81,9 @@ TEST(eight_leechers_complete) {
     EXPECT(world.run([&] { return world.all_complete(); }, 20min));
 
     print("1+8", seed, world, 9);
-    check_all(world, 9);
-    for (std::size_t node = 1; node < 9; ++node) EXPECT_EQ(world.swarm(node).totals().downloaded, kSize);
+    check_all(world);
+    for (SwarmWorld::Member node = 1; node < 9; ++node)
+      EXPECT_EQ(world.swarm(node).totals().downloaded, kSize);
   }
 }
 
@@ -88,11 +96,11 @@ TEST(seeder_may_vanish_once_the_others_hold_a_full_copy) {
     EXPECT(world.run([&] { return world.full_copy_without(0); }, 10min));
     EXPECT(!world.all_complete());
 
-    world.disconnect(0);
+    world.cut_links(0);
 
     EXPECT(world.run([&] { return world.all_complete(); }, 20min));
     print("1+3, seeder gone", seed, world, 4);
-    check_all(world, 4);
+    check_all(world);
   }
 }
 
@@ -108,7 +116,7 @@ TEST(slots_are_shared_in_time_when_there_are_fewer_than_leechers) {
   EXPECT(world.run([&] { return world.all_complete(); }, 20min));
 
   print("1+4, one slot", 5, world, 5);
-  check_all(world, 5);
+  check_all(world);
 }
 
 TEST(fast_seeder_is_not_held_back_by_slow_leechers) {
@@ -121,13 +129,13 @@ TEST(fast_seeder_is_not_held_back_by_slow_leechers) {
   EXPECT(world.run([&] { return world.all_complete(); }, 20min));
 
   print("1+2, fast seeder", 6, world, 3);
-  check_all(world, 3);
+  check_all(world);
   const auto last = std::max(world.completed_at(1), world.completed_at(2));
   EXPECT(seconds_of(last) < 0.3 * kSize / kUplink);
 }
 
 TEST(long_round_trip_is_bridged_by_the_pipeline) {
-  SwarmWorld world(geometry(), 8, 150ms);
+  SwarmWorld world(geometry(), 8, with_latency(150ms));
   world.add({.uplink = 4 * kUplink, .seed = true});
   world.add({.uplink = kUplink});
   world.connect_all();
@@ -135,7 +143,7 @@ TEST(long_round_trip_is_bridged_by_the_pipeline) {
   EXPECT(world.run([&] { return world.all_complete(); }, 20min));
 
   print("1+1, 300 ms", 8, world, 2);
-  check_all(world, 2);
+  check_all(world);
   EXPECT(seconds_of(world.completed_at(1)) < 1.4 * kSize / (4 * kUplink));
 }
 
@@ -146,7 +154,7 @@ TEST(links_close_when_both_ends_are_complete) {
   world.connect_all();
 
   const auto alone = [&] {
-    for (std::size_t node = 0; node < 4; ++node) {
+    for (SwarmWorld::Member node = 0; node < 4; ++node) {
       if (!world.swarm(node).sessions(TimePoint{}).empty()) return false;
     }
     return true;

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/scenario.h"
+
+#include <algorithm>
+#include <chrono>
+#include <fmt/format.h>
+
+#include "daemon/base/check.h"
+
+namespace p2p::sim {
+
+namespace {
+
+constexpr std::uint64_t kMiB = 1024 * 1024;
+// What Ethernet, IP and TCP (with timestamps) add to a full segment.
+constexpr double kEthernet = 1514.0 / 1448.0;
+
+void measure(const SwarmWorld& world, const Scenario& one, Figures& figures) {
+  const double upload = static_cast<double>(one.size) / one.rates[0];
+  std::uint64_t payload = 0;
+  std::uint64_t duplicate = 0;
+  std::uint64_t wasted = 0;
+  auto first = Duration::max();
+  for (SwarmWorld::Member member = 1; member < world.members(); ++member) {
+    const auto& totals = world.swarm(member).totals();
+    payload += totals.downloaded;
+    duplicate += totals.duplicate;
+    wasted += totals.wasted;
+    first = std::min(first, world.completed_at(member) - member * one.stagger);
+  }
+  figures.last = seconds_of(world.last_completed_at()) / upload;
+  figures.first = seconds_of(first) / upload;
+  figures.copies = static_cast<double>(world.swarm(0).totals().uploaded) / static_cast<double>(one.size);
+  figures.duplicate =
+      static_cast<double>(duplicate) / static_cast<double>(std::max<std::uint64_t>(payload, 1));
+  figures.wasted = static_cast<double>(wasted) / static_cast<double>(std::max<std::uint64_t>(payload, 1));
+  figures.events = world.events();
+  figures.digest = world.digest();
+  figures.violations = world.violations();
+}
+
+}  // namespace
+
+const std::vector<Scenario>& scenarios() {
+  static const std::vector<Scenario> all = {
+      // The figures of network namespaces, which count what Ethernet adds.
+      {.name = "lab-8", .members = 8, .latency = 1ms, .framing = kEthernet},
+      {.name = "lab-16", .members = 16, .latency = 1ms, .framing = kEthernet},
+      {.name = "lab-stagger", .members = 8, .latency = 1ms, .framing = kEthernet, .stagger = 3s},
+      {.name = "lab-mixed",
+       .members = 8,
+       .rates = {12.5e6, 2.5e6, 6.25e6, 12.5e6},
+       .latency = 1ms,
+       .framing = kEthernet},
+      {.name = "equal-50", .members = 50, .size = 64 * kMiB},
+      {.name = "equal-200", .members = 200, .size = 128 * kMiB},
+      {.name = "far-8", .members = 8, .latency = 100ms},
+      {.name = "publisher-dies", .members = 20, .size = 32 * kMiB, .publisher_dies = true},
+      {.name = "full-disks", .members = 8, .size = 32 * kMiB, .write_errors = 0.01},
+  };
+  return all;
+}
+
+const Scenario& scenario(std::string_view name) {
+  const auto& all = scenarios();
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const Scenario& one) { return one.name == name; });
+  CHECK(found != all.end());
+  return *found;
+}
+
+Figures play(const Scenario& one, std::uint64_t seed) {
+  const auto begin = std::chrono::steady_clock::now();
+  WorldOptions options;
+  options.network.latency = one.latency;
+  options.network.framing = one.framing;
+  options.write_errors = one.write_errors;
+  SwarmWorld world(*meta::Geometry::make(one.size, one.piece_bytes), seed, options);
+  for (std::uint32_t i = 0; i <= one.members; ++i) {
+    const double rate = one.rates[i % one.rates.size()];
+    world.add({.uplink = rate, .downlink = rate, .seed = i == 0, .links_max = one.links_max});
+    if (i == 0 || one.stagger == Duration{}) world.join(i);
+    else world.at((i - 1) * one.stagger, [&world, i] { world.join(i); });
+  }
+  bool publisher_there = one.publisher_dies;
+  Figures figures;
+  figures.complete = world.run(
+      [&] {
+        if (publisher_there && world.full_copy_without(0)) {
+          publisher_there = false;
+          world.leave(0);
+        }
+        return world.all_complete();
+      },
+      one.limit);
+  world.check_invariants();
+  measure(world, one, figures);
+  figures.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return figures;
+}
+
+std::string describe(const Scenario& one, std::uint64_t seed, const Figures& figures) {
+  auto text = fmt::format(
+      "{} {}: {}last {:.3f} first {:.3f} copies {:.3f} duplicate {:.4f} wasted {:.4f}, {:.1f} M events, "
+      "{:.0f} k/s, digest {:016x}",
+      one.name, seed, figures.complete ? "" : "INCOMPLETE ", figures.last, figures.first, figures.copies,
+      figures.duplicate, figures.wasted, static_cast<double>(figures.events) / 1e6,
+      static_cast<double>(figures.events) / 1e3 / figures.seconds, figures.digest);
+  for (const auto& violation : figures.violations) text += "\n  " + violation;
+  return text;
+}
+
+}  // namespace p2p::sim

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// Swarms that are simulated again and again, and what is measured of them. A scenario and a seed name a run.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/sim/swarm_world.h"
+
+namespace p2p::sim {
+
+// Member 0 is the publisher. All others begin at the same time, `stagger` apart.
+struct Scenario {
+  std::string_view name;
+  std::uint32_t members = 8;  // besides the publisher
+  std::uint64_t size = std::uint64_t{128} * 1024 * 1024;
+  std::uint32_t piece_bytes = 256 * 1024;
+  std::vector<double> rates = {12.5e6};  // of uplinks and downlinks: member i has rates[i mod n]
+  Duration latency = 10ms;
+  double framing = 1;
+  Duration stagger{};
+  std::size_t links_max = 50;
+  bool publisher_dies = false;  // when the others hold a full copy
+  double write_errors = 0;
+  Duration limit = 30min;
+};
+
+struct Figures {
+  bool complete = false;
+  double last = 0;  // when the last was complete, in times that the publisher's uplink needs for the size
+  double first = 0;
+  double copies = 0;     // that the publisher sent
+  double duplicate = 0;  // part of all payload
+  double wasted = 0;
+  std::uint64_t events = 0;
+  double seconds = 0;  // of the clock on the wall
+  std::uint64_t digest = 0;
+  std::vector<std::string> violations;
+};
+
+const std::vector<Scenario>& scenarios();
+const Scenario& scenario(std::string_view name);  // that exists
+Figures play(const Scenario& scenario, std::uint64_t seed);
+std::string describe(const Scenario& scenario, std::uint64_t seed, const Figures& figures);
+
+}  // namespace p2p::sim
