@@ -193,6 +193,7 @@ void Node::enter_account(const CallPointer& call, const pb::tracker::Account& ac
         if (!state) return call->refuse(state.error());
         adopt(std::move(*state));
         log::info("logged in", {{"user", account_->user}});
+        users_calls_.push_back(call);
         // A fresh attach brings grants and rosters, and tells what this device serves.
         pb::tracker::Request request;
         *request.mutable_attach() = make_tracker_attach();

@@ -3,7 +3,8 @@
 //
 // Account states: nobody (no tracker is contacted) → entering (a tracker session exists, the device may
 // not be bound yet) → logged in. Leaving stops sharing in the same turn of the loop, with or without the
-// tracker; logging in again finds every share and download where it was.
+// tracker, and answers every command of the user that is under way (login_required); logging in again finds
+// every share and download where it was.
 #pragma once
 
 #include <functional>

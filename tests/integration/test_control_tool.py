@@ -9,10 +9,10 @@ import subprocess
 import termios
 
 import schemas
-from fake_daemon import (BACKUP, CHANGE, DOCTOR, ENTER, GROUPS, INVITE, LIST, PARAMETERS, PASSWORD_CHANGE,
-                         PASSWORD_PARAMETERS, REMOVE, RESET, RESET_PARAMETERS, REVOKE, SESSIONS, SET_ROLE,
-                         SHOW, STATUS, TRANSFER, UNSHARE, USER_SET, USERS, WHOAMI, WITHDRAW, FakeDaemon,
-                         Terminal, error)
+from fake_daemon import (BACKUP, CHANGE, DOCTOR, ENTER, GROUP_INVITE, GROUPS, INVITE, LIST, PARAMETERS,
+                         PASSWORD_CHANGE, PASSWORD_PARAMETERS, REMOVE, RESET, RESET_PARAMETERS, REVOKE,
+                         SESSIONS, SET_ROLE, SHOW, STATUS, TRANSFER, UNSHARE, USER_SET, USERS, WHOAMI,
+                         WITHDRAW, FakeDaemon, Terminal, error)
 from harness import environment, expect, expect_equal, program, run, test, wait_until
 from outsider import message
 
@@ -67,6 +67,7 @@ ANSWERS = {
     GROUPS: {24: message(f1=message(f1='lab', f2='alice', f3=3.0, f4=2.0, f5=1, f6=TIME))},
     BACKUP: {25: message(f1='/var/backup', f2=4096.0)},
     INVITE: {26: message(f1='k7fm3xqpk7fm3xqp', f2=5.0, f3=TIME)},
+    GROUP_INVITE: {27: message(f1='lab', f2=['bob', 'dave'], f3='carol')},
 }
 
 
@@ -83,6 +84,7 @@ def every_command_sends_its_request_and_prints_the_document():
         ('account passwd', ['--password-stdin'], PASSWORD_CHANGE, None, passwords),
         ('account sessions list', [], SESSIONS, {}, {}),
         ('account sessions revoke', ['5f0c'], REVOKE, {1: [b'5f0c']}, {}),
+        ('group invite', ['lab', 'bob', 'carol'], GROUP_INVITE, {1: [b'lab'], 2: [b'bob', b'carol']}, {}),
         ('group promote', ['lab', 'bob'], SET_ROLE, {1: [b'lab'], 2: [b'bob'], 3: [1]}, {}),
         ('group demote', ['lab', 'bob'], SET_ROLE, {1: [b'lab'], 2: [b'bob']}, {}),
         ('group remove', ['lab', 'bob'], REMOVE, {1: [b'lab'], 2: [b'bob']}, {}),
@@ -118,6 +120,13 @@ def a_removal_says_how_many_have_closed_the_links():
     with FakeDaemon(ANSWERS) as daemon:
         outcome = daemon.ctl('group', 'remove', 'lab', 'bob', as_json=False)
         expect('2 of 3' in outcome.err, str(outcome))
+
+
+@test()
+def an_invitation_says_who_was_accepted_instead():
+    with FakeDaemon(ANSWERS) as daemon:
+        outcome = daemon.ctl('group', 'invite', 'lab', 'bob', as_json=False)
+        expect_equal(outcome.err, 'invited to lab: bob, dave\naccepted into lab, having asked: carol\n')
 
 
 @test()
