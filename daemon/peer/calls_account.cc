@@ -46,7 +46,10 @@ void Node::dispatch(const CallPointer& call) {
     default: break;
   }
   if (!check_logged_in(call)) return;
-  std::erase_if(users_calls_, [](const auto& known) { return known.expired() || !known.lock()->is_open(); });
+  std::erase_if(users_calls_, [](const auto& known) {
+    const auto open = known.lock();
+    return open == nullptr || !open->is_open();
+  });
   users_calls_.push_back(call);
   dispatch_logged_in(call);
 }
