@@ -33,6 +33,7 @@ void FrameStream::close() {
 void FrameStream::on_open() { listener_.on_frames_open(); }
 
 void FrameStream::on_bytes(ByteSpan bytes) {
+  listener_.on_frames_heard();
   decoder_.feed(bytes);
   const auto alive = alive_;
   while (true) {

@@ -18,6 +18,7 @@ class FrameStream final : private Transport::Listener {
   class Listener {
    public:
     virtual void on_frames_open() {}            // the transport opened (TLS: handshake done)
+    virtual void on_frames_heard() {}           // bytes came, of a whole frame or not
     virtual void on_frame(ByteSpan frame) = 0;  // lent for the call; parse with proto::parse_frame
     virtual void on_frames_drained() {}
     virtual void on_frames_closed(const Error& reason) = 0;

@@ -58,8 +58,9 @@ void Node::dispatch(const CallPointer& call) {
 void Node::end_users_calls() {
   for (const auto& known : std::exchange(users_calls_, {}))
     if (const auto call = known.lock())
-      call->refuse(Error{Code::LoginRequired, "logged out while the command was under way",
-                         "what it had begun goes on after the next login: p2pctl login NAME"});
+      call->refuse(Error{
+          Code::LoginRequired, "logged out while the command was under way",
+          "p2pctl login NAME; what was accepted before goes on then, anything else is to be given again"});
 }
 
 void Node::dispatch_logged_in(const CallPointer& call) {

@@ -98,7 +98,8 @@ void Node::call_file_share(const CallPointer& call) {
   // The path first: it needs nobody else. Then membership and the name, at the tracker.
   scope_.run(
       disk_, [path = wanted.path()] { return inspect(path); },
-      [this, call, name](const Result<storage::FileIdentity>& found) {
+      [this, call, name, account = transfers_.account()](const Result<storage::FileIdentity>& found) {
+        if (account != transfers_.account()) return;  // a logout has answered it
         if (!found) {
           auto error = found.error().in("cannot share");
           if (error.code == Code::NotFound && error.hint.empty()) error.hint = "check the path";

@@ -16,9 +16,12 @@ struct Fetcher::Order {
   pb::control::DownloadStart wanted;
   TimePoint deadline{};
   Done done;
+  GroupId group;  // zero: not one of ours, as far as this device knows
+  std::string group_name;
   TransferRow row;
   std::optional<Bytes> known;    // the entry that this device has kept
   bool without_tracker = false;  // go on with what this device and members know
+  bool settled = false;          // its path is taken
   std::optional<Error> nobody;   // why members could not help: only the tracker is left to ask
   trust::PublicKey publisher_key;
   std::string target;  // as the user named it, or the download folder
@@ -95,6 +98,12 @@ Status make_part_file(const TransferRow& row) {
   return {};
 }
 
+void remove_part_file(const TransferRow& row) {
+  const auto split = storage::split_path(row.path);
+  if (!split) return;
+  if (auto directory = storage::Directory::open(split->folder)) (void)directory->remove(row.part_name);
+}
+
 ShareFacts facts_of(const TransferRow& row) {
   return {{row.group, row.info_hash}, row.name, row.size, row.piece_length};
 }
@@ -106,17 +115,38 @@ void Fetcher::start(const pb::control::DownloadStart& wanted, Duration timeout, 
   order->wanted = wanted;
   order->deadline = around_.loop.now() + timeout;
   order->done = std::move(done);
+  orders_.insert(order);
   const auto name = group_name(wanted.group());
   const auto* membership = name ? around_.memberships.find(*name) : nullptr;
   if (membership == nullptr || !membership->grant) return ask_tracker(order);
-  const auto group = membership->grant->group;
-  around_.memory.find_entry(group, wanted.name(),
-                            [this, order, group, name = *name](std::optional<Bytes> known) {
-                              order->known = std::move(known);
-                              if (!order->known || around_.tracker.is_attached()) return ask_tracker(order);
-                              order->without_tracker = true;
-                              on_entry(order, *order->known, group, name);
-                            });
+  order->group = membership->grant->group;
+  order->group_name = *name;
+  around_.memory.find_entry(order->group, wanted.name(), [this, order](std::optional<Bytes> known) {
+    if (!is_open(order)) return;
+    order->known = std::move(known);
+    if (!order->known || around_.tracker.is_attached()) return ask_tracker(order);
+    use_known(order);
+  });
+}
+
+void Fetcher::finish(const OrderPointer& order, Result<DownloadId> result) {
+  if (orders_.erase(order) == 0) return;
+  if (order->settled) settled_.erase(order->row.path);
+  fetches_.erase(order);
+  order->done(std::move(result));
+}
+
+void Fetcher::clear() {
+  while (!orders_.empty()) {
+    const auto order = *orders_.begin();
+    finish(order, fail(Code::Cancelled, "the account was logged out meanwhile",
+                       "log in, and give the command again"));
+  }
+}
+
+void Fetcher::use_known(const OrderPointer& order) {
+  order->without_tracker = true;
+  on_entry(order, *order->known, order->group, order->group_name);
 }
 
 void Fetcher::ask_tracker(const OrderPointer& order) {
@@ -125,18 +155,13 @@ void Fetcher::ask_tracker(const OrderPointer& order) {
   request.mutable_show_file()->set_name(order->wanted.name());
   around_.tracker.request(std::move(request), TrackerClient::Kind::Query, patience(*order),
                           [this, order](const Result<pb::tracker::Response>& response) {
-                            if (!response && may_use_known(*order, response.error())) {
-                              order->without_tracker = true;
-                              const auto* membership = around_.memberships.find(order->wanted.group());
-                              if (membership != nullptr && membership->grant)
-                                return on_entry(order, *order->known, membership->grant->group,
-                                                membership->name);
-                            }
-                            if (!response) return order->done(fail(response.error()));
+                            if (!is_open(order)) return;
+                            if (!response && may_use_known(*order, response.error())) return use_known(order);
+                            if (!response) return finish(order, fail(response.error()));
                             const auto& detail = response->file_detail();
                             const auto group = GroupId::from(detail.row().group_id());
                             if (!response->has_file_detail() || !group)
-                              return order->done(fail(Code::Internal, "the tracker gave no file"));
+                              return finish(order, fail(Code::Internal, "the tracker gave no file"));
                             on_entry(order, as_bytes(detail.entry()), *group, detail.row().group());
                           });
 }
@@ -156,17 +181,17 @@ void Fetcher::on_entry(const OrderPointer& order, ByteSpan signed_entry, const G
   auto entry = trust::CatalogueEntry::open(signed_entry);
   if (!entry || entry->group != group || entry->name != order->wanted.name() || !around_.tracker.target() ||
       entry->tracker != around_.tracker.target()->tracker) {
-    order->done(fail(Code::Integrity, "the catalogue entry is not what its publisher signed",
-                     "tell the publisher; do not trust this share"));
+    finish(order, fail(Code::Integrity, "the catalogue entry is not what its publisher signed",
+                       "tell the publisher; do not trust this share"));
     return;
   }
   auto geometry = meta::Geometry::make(entry->size, entry->piece_length);
   if (!geometry) {
-    order->done(fail(geometry.error()));
+    finish(order, fail(geometry.error()));
     return;
   }
   if (auto status = check_new({group, entry->info_hash}); !status) {
-    order->done(fail(status.error()));
+    finish(order, fail(status.error()));
     return;
   }
   auto& row = order->row;
@@ -201,7 +226,9 @@ void Fetcher::settle(const OrderPointer& order) {
         if (status) order->row = std::move(row);
         return status;
       },
-      [this, order](const Status& status) { on_target(order, status); });
+      [this, order](const Status& status) {
+        if (is_open(order)) on_target(order, status);
+      });
 }
 
 // A device takes part in a share once.
@@ -218,17 +245,13 @@ Status Fetcher::check_new(const ShareKey& share) const {
 
 void Fetcher::on_target(const OrderPointer& order, const Status& status) {
   if (!status) {
-    order->done(fail(status.error()));
+    finish(order, fail(status.error()));
   } else if (order->list_bytes > limits::kMetadataBytes) {
-    order->done(fail(Code::Limit, "its piece list is over the limit"));
+    finish(order, fail(Code::Limit, "its piece list is over the limit"));
   } else if (!settled_.insert(order->row.path).second) {
     settle(order);  // another command settled on the same path meanwhile
   } else {
-    // Held until this command is answered; from then on the transfer's row says it.
-    order->done = [this, path = order->row.path, done = std::move(order->done)](Result<DownloadId> started) {
-      settled_.erase(path);
-      done(std::move(started));
-    };
+    order->settled = true;  // until this command is answered; from then on the transfer's row says it
     get_piece_list(order);
   }
 }
@@ -249,12 +272,13 @@ void Fetcher::read_piece_list(const OrderPointer& order) {
   around_.tracker.request(
       std::move(request), TrackerClient::Kind::Query, patience(*order),
       [this, order](const Result<pb::tracker::Response>& response) {
+        if (!is_open(order)) return;
         if (!response && may_use_known(*order, response.error())) return ask_members(order);
-        if (!response) return order->done(fail(order->nobody.value_or(response.error())));
+        if (!response) return finish(order, fail(order->nobody.value_or(response.error())));
         const auto chunk = as_bytes(response->metadata().data());
         if (chunk.empty() || chunk.size() > order->list_bytes - order->piece_list.size())
-          return order->done(
-              fail(Code::Integrity, "the tracker's piece list has another length than the share"));
+          return finish(order,
+                        fail(Code::Integrity, "the tracker's piece list has another length than the share"));
         order->piece_list.insert(order->piece_list.end(), chunk.begin(), chunk.end());
         read_piece_list(order);
       });
@@ -263,7 +287,7 @@ void Fetcher::read_piece_list(const OrderPointer& order) {
 void Fetcher::ask_members(const OrderPointer& order) {
   order->without_tracker = true;
   around_.memory.find_devices(order->row.group, [this, order](std::vector<storage::KnownDevice> devices) {
-    on_devices(order, std::move(devices));
+    if (is_open(order)) on_devices(order, std::move(devices));
   });
 }
 
@@ -292,26 +316,19 @@ void Fetcher::on_fetched(const OrderPointer& order, Result<MetadataFetch::Fetche
   around_.loop.defer([old = std::shared_ptr<MetadataFetch>(std::move(fetches_[order]))] {});
   fetches_.erase(order);
   if (!fetched) {
-    // It may come back before the time is over.
-    order->nobody = fetched.error();
+    order->nobody = fetched.error();  // the tracker may come back before the time is over
     return read_piece_list(order);
   }
   order->piece_list = std::move(fetched->piece_list);
   accept(order, std::move(fetched->metainfo));
 }
 
-void Fetcher::clear() {
-  for (auto& [order, fetch] : std::exchange(fetches_, {})) {
-    around_.loop.defer([old = std::shared_ptr<MetadataFetch>(std::move(fetch))] {});
-    order->done(fail(logged_out_meanwhile("the download")));
-  }
-}
-
 void Fetcher::judge(const OrderPointer& order) {
   scope_.run(
       around_.hash, [order] { return judge_piece_list(facts_of(order->row), order->piece_list); },
       [this, order](const Result<std::shared_ptr<const meta::Metainfo>>& metainfo) {
-        if (!metainfo) order->done(fail(metainfo.error()));
+        if (!is_open(order)) return;
+        if (!metainfo) finish(order, fail(metainfo.error()));
         else accept(order, *metainfo);
       });
 }
@@ -322,41 +339,41 @@ void Fetcher::accept(const OrderPointer& order, std::shared_ptr<const meta::Meta
   const auto& row = order->row;
   const auto account = around_.transfers.account();
   if (auto status = check_new({row.group, row.info_hash}); !status) {
-    order->done(fail(status.error()));
+    finish(order, fail(status.error()));
     return;
   }
   starting_.insert({row.group, row.info_hash});
   scope_.run(
       around_.disk, [row]() -> Status { return make_part_file(row); },
       [this, order, shared, account](const Status& made) {
-        if (!made) {
-          starting_.erase({order->row.group, order->row.info_hash});
-          order->done(fail(made.error()));
-          return;
-        }
+        if (!made) return give_up(order, made.error());
+        if (!is_open(order)) return give_up(order, {});
         around_.store.run(
             scope_,
             [order, account](storage::StateDb& db) -> Status {
               return db.put_transfer_and_list(account, order->row, order->piece_list);
             },
             [this, order, shared, account](const Status& stored) {
+              if (!stored) return give_up(order, stored.error());
               starting_.erase({order->row.group, order->row.info_hash});
-              if (!stored) {
-                order->done(fail(stored.error()));
-                return;
-              }
-              if (account != around_.transfers.account()) {
-                order->done(fail(logged_out_meanwhile("the download")));
-                return;
-              }
+              // What is durable goes on, whether or not its command could still be answered.
+              if (account != around_.transfers.account())
+                return finish(order, fail(logged_out_meanwhile("the download")));
               around_.transfers.add(order->row, shared);
               if (order->without_tracker)
                 around_.memory.find_devices(order->row.group, [this, order](const auto& devices) {
                   around_.transfers.add_known(order->row.group, devices);
                 });
-              order->done(order->row.id);
+              finish(order, order->row.id);
             });
       });
+}
+
+// Nothing of it stays.
+void Fetcher::give_up(const OrderPointer& order, const Error& error) {
+  starting_.erase({order->row.group, order->row.info_hash});
+  around_.disk.submit([row = order->row] { remove_part_file(row); }, [] {});
+  finish(order, fail(error));
 }
 
 }  // namespace p2p::peer

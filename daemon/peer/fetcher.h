@@ -50,12 +50,16 @@ class Fetcher {
 
   // `done` comes once, from the loop; never after the fetcher is destroyed.
   void start(const pb::control::DownloadStart& order, Duration timeout, Done done);
-  // Logged out: what waits for members is given up and answered.
+  // Logged out: what is not yet accepted is given up and answered.
   void clear();
 
  private:
   struct Order;
   using OrderPointer = std::shared_ptr<Order>;
+  bool is_open(const OrderPointer& order) const { return orders_.contains(order); }
+  void finish(const OrderPointer& order, Result<DownloadId> result);
+  void give_up(const OrderPointer& order, const Error& error);
+  void use_known(const OrderPointer& order);
   void ask_tracker(const OrderPointer& order);
   Duration patience(const Order& order) const;
   bool may_use_known(const Order& order, const Error& error) const;
@@ -73,6 +77,7 @@ class Fetcher {
   void accept(const OrderPointer& order, std::shared_ptr<const meta::Metainfo> metainfo);
 
   Surroundings around_;
+  std::set<OrderPointer> orders_;  // not yet answered
   std::set<ShareKey> starting_;    // accepted, their rows not yet durable
   std::set<std::string> settled_;  // where they will end
   std::map<OrderPointer, std::unique_ptr<MetadataFetch>> fetches_;

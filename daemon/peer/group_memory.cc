@@ -31,25 +31,27 @@ GroupMemory::GroupMemory(io::Loop& loop, StateStore& store, TrackerClient& track
       tracker_(tracker),
       memberships_(memberships),
       random_(random),
+      list_timer_(loop, bind<&GroupMemory::list_page>(this)),
       ask_timer_(loop, bind<&GroupMemory::ask_devices>(this)) {}
 
 void GroupMemory::set_account(std::int64_t account) {
   account_ = account;
   scope_.emplace();
+  in_part_.clear();
   on_lost();
 }
 
 void GroupMemory::on_lost() {
   to_list_.clear();
   listing_.reset();
+  list_timer_.cancel();
   to_ask_.clear();
   ask_timer_.cancel();
 }
 
 void GroupMemory::on_attached() {
-  to_ask_.clear();
-  ask_timer_.set(Duration(
-      static_cast<Duration::rep>(random_.unit() * static_cast<double>(Duration(kDevicesPause).count()))));
+  all_again_ = loop_.now();
+  ask_timer_.set(kPause);
 }
 
 // --- catalogues --------------------------------------------------------------------------------------
@@ -59,8 +61,11 @@ void GroupMemory::on_membership(const GroupId& group, const Sha256& digest) {
       *scope_,
       [account = account_, group](storage::StateDb& db) { return db.catalogue_digest(account, group); },
       [this, group, digest](const Result<Sha256>& held) {
-        if (!tracker_.is_attached() || (held && *held == digest)) return;
-        if (std::find(to_list_.begin(), to_list_.end(), group) == to_list_.end()) to_list_.push_back(group);
+        const auto part = in_part_.find(group);
+        const bool known = (held && *held == digest) || (part != in_part_.end() && part->second == digest);
+        if (!tracker_.is_attached() || known) return;
+        std::erase_if(to_list_, [&](const auto& waiting) { return waiting.first == group; });
+        to_list_.emplace_back(group, digest);
         list_next();
         ask_soon(group);
       });
@@ -68,12 +73,12 @@ void GroupMemory::on_membership(const GroupId& group, const Sha256& digest) {
 
 void GroupMemory::list_next() {
   if (listing_ || to_list_.empty()) return;
-  listing_ = Listing{to_list_.front(), {}};
+  listing_ = Listing{to_list_.front().first, to_list_.front().second, {}, {}};
   to_list_.pop_front();
-  list_page("");
+  list_page();
 }
 
-void GroupMemory::list_page(const std::string& cursor) {
+void GroupMemory::list_page() {
   const auto* membership = memberships_.find(listing_->group);
   if (membership == nullptr) {
     listing_.reset();
@@ -81,7 +86,7 @@ void GroupMemory::list_page(const std::string& cursor) {
   }
   pb::tracker::Request request;
   request.mutable_list_files()->set_group(membership->name);
-  request.mutable_list_files()->set_cursor(cursor);
+  request.mutable_list_files()->set_cursor(listing_->cursor);
   request.mutable_list_files()->set_with_entries(true);
   // What is not finished when the session ends begins anew with the next one.
   tracker_.tell(std::move(request),
@@ -90,17 +95,20 @@ void GroupMemory::list_page(const std::string& cursor) {
 
 void GroupMemory::on_page(const Result<pb::tracker::Response>& response) {
   if (!listing_) return;
+  if (!response && response.error().code == Code::Busy) return list_timer_.set(kBusyPause);
   const bool usable = response && response->has_files();
-  if (usable)
+  bool more = false;
+  if (usable) {
     for (const auto& row : response->files().rows())
       if (auto known = row_of(row); known && listing_->rows.size() < limits::kKnownFiles)
         listing_->rows[known->name] = std::move(*known);
-  if (usable && !response->files().next_cursor().empty() && listing_->rows.size() < limits::kKnownFiles)
-    return list_page(response->files().next_cursor());
-  if (usable) {
+    listing_->cursor = response->files().next_cursor();
+    more = !listing_->cursor.empty();
+    if (more && listing_->rows.size() < limits::kKnownFiles) return list_timer_.set(kPause);
     std::vector<storage::CatalogueRow> rows;
     for (auto& [name, row] : listing_->rows) rows.push_back(std::move(row));
     log::debug("catalogue listed", {{"group", listing_->group.hex()}, {"files", rows.size()}});
+    if (more) in_part_[listing_->group] = listing_->digest;
     store_.run(
         *scope_,
         [account = account_, group = listing_->group, rows = std::move(rows)](storage::StateDb& db) {
@@ -120,7 +128,8 @@ void GroupMemory::on_file_added(const pb::tracker::FileRow& message) {
   auto row = row_of(message);
   if (!group || !row || !memberships_.is_in(*group)) return;
   ask_soon(*group);
-  if (listing_ && listing_->group == *group) listing_->rows[row->name] = *row;
+  if (listing_ && listing_->group == *group && listing_->rows.size() < limits::kKnownFiles)
+    listing_->rows[row->name] = *row;
   store_.run(
       *scope_,
       [account = account_, group = *group, row = std::move(*row)](storage::StateDb& db) {
@@ -154,15 +163,20 @@ void GroupMemory::find_entry(const GroupId& group, const std::string& name, Foun
 
 void GroupMemory::ask_soon(const GroupId& group) {
   if (std::find(to_ask_.begin(), to_ask_.end(), group) == to_ask_.end()) to_ask_.push_front(group);
-  ask_timer_.set(kDevicesPause);
+  ask_timer_.set(kPause);
 }
 
-// The next group's; after the last one the round begins anew in a while.
+void GroupMemory::ask_all() {
+  for (const auto& [id, membership] : memberships_.all())
+    if (trust::is_member(membership.role) && std::find(to_ask_.begin(), to_ask_.end(), id) == to_ask_.end())
+      to_ask_.push_back(id);
+  const auto again = static_cast<double>(Duration(kDevicesAgain).count()) * (0.5 + random_.unit() / 2);
+  all_again_ = loop_.now() + Duration(static_cast<Duration::rep>(again));
+}
+
 void GroupMemory::ask_devices() {
   if (!tracker_.is_attached()) return;
-  if (to_ask_.empty())
-    for (const auto& [id, membership] : memberships_.all())
-      if (trust::is_member(membership.role)) to_ask_.push_back(id);
+  if (loop_.now() >= all_again_) ask_all();
   if (!to_ask_.empty()) {
     const auto group = to_ask_.front();
     to_ask_.pop_front();
@@ -172,18 +186,38 @@ void GroupMemory::ask_devices() {
       if (response && response->has_peers()) on_devices(group, response->peers());
     });
   }
-  const auto jitter = 0.5 + random_.unit() / 2;
-  ask_timer_.set(to_ask_.empty() ? Duration(static_cast<Duration::rep>(
-                                       static_cast<double>(Duration(kDevicesAgain).count()) * jitter))
-                                 : kDevicesPause);
+  if (to_ask_.empty()) ask_timer_.set_at(all_again_);
+  else ask_timer_.set(kPause);
+}
+
+void GroupMemory::on_roster_changed(const GroupId& group) {
+  const auto* membership = memberships_.find(group);
+  if (membership == nullptr || !membership->roster) return;
+  std::set<UserId> members;
+  for (const auto& member : membership->roster->members) members.insert(member.user);
+  store_.run(
+      *scope_,
+      [account = account_, group, members = std::move(members)](storage::StateDb& db) {
+        return db.forget_devices(account, group, members);
+      },
+      log_failure);
+  ask_soon(group);
+}
+
+void GroupMemory::on_revoked(const DeviceId& device) {
+  store_.run(
+      *scope_,
+      [account = account_, device](storage::StateDb& db) { return db.forget_device(account, device); },
+      log_failure);
 }
 
 void GroupMemory::on_devices(const GroupId& group, const pb::tracker::Peers& peers) {
   std::vector<storage::KnownDevice> devices;
   for (const auto& peer : peers.peers()) {
     const auto device = DeviceId::from(peer.device_id());
-    if (!device || devices.size() == limits::kDevicesPerGroup) continue;
-    storage::KnownDevice known{*device, user_name(peer.user()).value_or(std::string()), {}};
+    const auto user = UserId::from(peer.user_id());
+    if (!device || !user || devices.size() == limits::kDevicesPerGroup) continue;
+    storage::KnownDevice known{*device, *user, user_name(peer.user()).value_or(std::string()), {}};
     for (auto& address : dialable_addresses(peer, tracker_.is_local()))
       known.addresses.push_back({std::move(address.host), address.port});
     if (!known.addresses.empty()) devices.push_back(std::move(known));

@@ -5,10 +5,12 @@
 //
 // Catalogues: every membership that the tracker sends names the digest of the group's catalogue. Where ours
 // is another one, the catalogue is listed and replaced as a whole; between that, events keep it up. Of one
-// with more than limits::kKnownFiles files only so many are kept. One group is listed at a time.
+// with more than limits::kKnownFiles files only so many are kept. One group is listed at a time, its pages
+// kPause apart.
 //
-// Devices: asked for with each attach, where the catalogue has changed (a publisher may be new), and every
-// kDevicesAgain; groups one after the other, kDevicesPause apart.
+// Devices: asked for with each attach, where the catalogue or the roster has changed (a publisher may be new,
+// a member gone), and every kDevicesAgain; groups one after the other, kPause apart. Devices of users who are
+// no longer members are forgotten, and so are revoked ones: they are not to be dialled.
 //
 // Loop thread only.
 #pragma once
@@ -19,6 +21,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "daemon/io/timer.h"
 #include "daemon/peer/membership_book.h"
@@ -30,7 +33,8 @@ namespace p2p::peer {
 class GroupMemory {
  public:
   static constexpr Duration kDevicesAgain = 5min;
-  static constexpr Duration kDevicesPause = 100ms;
+  static constexpr Duration kPause = 100ms;
+  static constexpr Duration kBusyPause = 2s;  // the tracker says that it is asked too much
 
   GroupMemory(io::Loop& loop, StateStore& store, TrackerClient& tracker, const MembershipBook& memberships,
               Random& random);
@@ -41,6 +45,8 @@ class GroupMemory {
   void on_membership(const GroupId& group, const Sha256& digest);
   void on_file_added(const pb::tracker::FileRow& row);
   void on_withdrawn(const ShareKey& share);
+  void on_roster_changed(const GroupId& group);
+  void on_revoked(const DeviceId& device);
 
   // The signed entry of a file, or nothing when it is not known.
   using Found = std::function<void(std::optional<Bytes>)>;
@@ -52,13 +58,16 @@ class GroupMemory {
  private:
   struct Listing {
     GroupId group;
+    Sha256 digest;                                      // that it should have
     std::map<std::string, storage::CatalogueRow> rows;  // by name
+    std::string cursor;
   };
   void list_next();
-  void list_page(const std::string& cursor);
+  void list_page();
   void on_page(const Result<pb::tracker::Response>& response);
   void ask_soon(const GroupId& group);
   void ask_devices();
+  void ask_all();
   void on_devices(const GroupId& group, const pb::tracker::Peers& peers);
 
   io::Loop& loop_;
@@ -67,9 +76,12 @@ class GroupMemory {
   const MembershipBook& memberships_;
   Random& random_;
   std::int64_t account_ = 0;
-  std::deque<GroupId> to_list_;
+  std::deque<std::pair<GroupId, Sha256>> to_list_;
   std::optional<Listing> listing_;
-  std::deque<GroupId> to_ask_;  // whose devices
+  std::map<GroupId, Sha256> in_part_;  // digests of catalogues that were kept in part
+  std::deque<GroupId> to_ask_;         // whose devices
+  TimePoint all_again_{};              // when all groups are asked about
+  io::Timer list_timer_;
   io::Timer ask_timer_;
   std::optional<io::WorkScope> scope_{std::in_place};  // of the account
 };

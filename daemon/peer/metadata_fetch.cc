@@ -33,10 +33,11 @@ MetadataFetch::MetadataFetch(Surroundings around, ShareFacts share, const meta::
       geometry_(geometry),
       candidates_(std::move(candidates)),
       done_(std::move(done)),
+      deadline_(around_.loop.now() + timeout),
       silence_timer_(around_.loop, bind<&MetadataFetch::on_silence>(this)),
       deadline_timer_(around_.loop, bind<&MetadataFetch::on_deadline>(this)) {
   std::reverse(candidates_.begin(), candidates_.end());
-  deadline_timer_.set(timeout);
+  deadline_timer_.set_at(deadline_);
   silence_timer_.set(Duration(0));  // begins to dial, on a clean stack
 }
 
@@ -86,14 +87,28 @@ void MetadataFetch::ask(PeerLink& link) {
   asked_ = &link;
   reader_.emplace(geometry_, share_.key.info_hash);
   for (const auto& message : reader_->opening()) link.send(message);
-  silence_timer_.set(kSilence);
+  turn_end_ = around_.loop.now() + (deadline_ - around_.loop.now()) / 3;
+  await_answer();
+}
+
+// One that is open and not asked.
+PeerLink* MetadataFetch::waiting() const {
+  for (const auto& [link, owned] : links_)
+    if (link != asked_ && link->is_open()) return link;
+  return nullptr;
+}
+
+void MetadataFetch::await_answer() {
+  const auto silent = around_.loop.now() + kSilence;
+  const bool alone = waiting() == nullptr && candidates_.empty();
+  silence_timer_.set_at(alone ? silent : std::min(silent, turn_end_));
 }
 
 void MetadataFetch::on_link_message(PeerLink& link, const wire::Message& message) {
   if (&link != asked_ || !reader_) return;
   const auto answers = reader_->on_message(message);
   if (reader_->state() == swarm::MetadataReader::State::Failed) return give_up(link, reader_->failure());
-  if (!answers.empty()) silence_timer_.set(kSilence);
+  if (!answers.empty()) await_answer();
   for (const auto& answer : answers) link.send(answer);
   if (reader_->state() == swarm::MetadataReader::State::Complete) on_piece_list(link);
 }
@@ -111,9 +126,7 @@ void MetadataFetch::give_up(PeerLink& link, std::string_view why) {
     asked_ = nullptr;
     reader_.reset();
     silence_timer_.cancel();
-    const auto open =
-        std::find_if(links_.begin(), links_.end(), [](const auto& entry) { return entry.first->is_open(); });
-    if (open != links_.end()) return ask(*open->first);
+    if (auto* next = waiting()) return ask(*next);
   }
   dial_next();
 }
@@ -147,8 +160,9 @@ void MetadataFetch::on_piece_list(PeerLink& link) {
         judging_ = false;
         if (metainfo) return finish(Fetched{*metainfo, std::move(*list)});
         log::warn("wrong metadata from a member", {{"device", device.hex()}, {"name", share_.name}});
-        if (asked_ != nullptr) give_up(*asked_, "it gave a wrong piece list");
-        else dial_next();
+        // It may have gone meanwhile, and another one be asked.
+        if (asked_ != nullptr && asked_->device() == device) give_up(*asked_, "it gave a wrong piece list");
+        else if (asked_ == nullptr) dial_next();
       });
 }
 

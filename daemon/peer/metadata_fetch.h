@@ -3,8 +3,9 @@
 // asked (swarm/metadata_exchange.h); when it fails, falls silent or gives what does not have the share's
 // info-hash, the next one is.
 //
-// At most kDialsAtOnce links at a time, each device is tried once, and all of it ends by the deadline.
-// Destroying it drops everything. Loop thread only; the judgement runs on the hash pool.
+// At most kDialsAtOnce links at a time, each address is tried once, and all of it ends by the deadline.
+// Whoever is asked has a third of the time that is left, as long as there is somebody else to ask. Destroying
+// it drops everything. Loop thread only; the judgement runs on the hash pool.
 #pragma once
 
 #include <functional>
@@ -68,6 +69,8 @@ class MetadataFetch final : private PeerLinkOwner {
   void dial_next();
   void dial(const swarm::Candidate& candidate);
   void ask(PeerLink& link);
+  PeerLink* waiting() const;
+  void await_answer();
   void give_up(PeerLink& link, std::string_view why);
   void drop(PeerLink& link);
   void on_piece_list(PeerLink& link);
@@ -83,6 +86,8 @@ class MetadataFetch final : private PeerLinkOwner {
   std::map<PeerLink*, std::unique_ptr<PeerLink>> links_;
   PeerLink* asked_ = nullptr;  // the one that is asked
   std::optional<swarm::MetadataReader> reader_;
+  TimePoint turn_end_{};  // of that one
+  TimePoint deadline_;
   bool judging_ = false;  // a piece list came and is on the hash pool
   io::Timer silence_timer_;
   io::Timer deadline_timer_;

@@ -127,6 +127,7 @@ void Node::stop(std::function<void()> done) {
 void Node::adopt(storage::State state) {
   // Two logins at a time: the later one finds the first one's work and begins anew.
   end_users_calls();
+  fetcher_.clear();
   publisher_.clear();
   transfers_.unload();
   account_ = std::move(state.account);

@@ -30,7 +30,10 @@ void Node::take_membership(const pb::tracker::Membership& message) {
   transfers_.on_membership_changed(*group, Transfers::not_a_member(*name));
   if (!trust::is_member(role)) return forget_membership(*group);
   if (const auto digest = Sha256::from(message.catalogue())) group_memory_.on_membership(*group, *digest);
-  if (!message.roster().empty()) tell_roster_applied(*group);
+  if (!message.roster().empty()) {
+    group_memory_.on_roster_changed(*group);
+    tell_roster_applied(*group);
+  }
   store_.run(
       scope_,
       [id = account_->id, row = memberships_.row_of(*group)](storage::StateDb& db) {
@@ -83,6 +86,8 @@ void Node::take_revocation(ByteSpan revocation) {
   }
   if (!*row) return;
   log::info("grants revoked", {{"device", (*row)->device.hex()}});
+  group_memory_.on_revoked((*row)->device);
+  transfers_.forget_device((*row)->device);
   transfers_.close_unwelcome();
   store_.run(
       scope_,
@@ -112,6 +117,7 @@ void Node::take_roster(const GroupId& group, ByteSpan roster) {
   }
   if (!is_logged_in()) return;
   if (!*changed) return tell_roster_applied(group);
+  group_memory_.on_roster_changed(group);
   transfers_.close_unwelcome();
   tell_roster_applied(group);
   store_.run(

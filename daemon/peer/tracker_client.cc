@@ -86,18 +86,14 @@ void TrackerClient::request(pb::tracker::Request request, Kind kind, Duration ti
   const auto id = next_id_++;
   auto& waiting = waiting_[id];
   waiting = {std::move(request), loop_.now() + timeout, std::move(reply), is_attached(), false};
-  if (waiting.sent) {
-    session_->send(id, waiting.request);
-    expect_answer();
-  }
+  if (waiting.sent) send(id, waiting.request);
   arm_deadline();
 }
 
 void TrackerClient::tell(pb::tracker::Request request, Reply reply) {
   if (!is_attached()) return;
   const auto id = next_id_++;
-  session_->send(id, request);
-  expect_answer();
+  send(id, request);
   if (reply == nullptr || waiting_.size() >= kWaitingMax) return;
   waiting_[id] = {{}, TimePoint::max(), std::move(reply), true, true};
 }
@@ -136,10 +132,16 @@ void TrackerClient::on_heartbeat() {
 }
 
 // Every request is answered: what counts is the first one that nothing has come after.
-void TrackerClient::expect_answer() {
-  if (session_->heard() < asked_) return;
-  asked_ = loop_.now() + Duration(1);  // after what was heard in this turn
-  silence_timer_.set(kAnswerTime);
+void TrackerClient::send(std::uint64_t id, const pb::tracker::Request& request) {
+  session_->send(id, request);
+  const auto extra = std::chrono::seconds(request.ByteSizeLong() / kSlowest);
+  if (session_->heard() < asked_) {
+    due_ += extra;
+  } else {
+    asked_ = loop_.now() + Duration(1);  // after what was heard in this turn
+    due_ = loop_.now() + kAnswerTime + extra;
+  }
+  silence_timer_.set_at(due_);
 }
 
 void TrackerClient::on_silence() {
@@ -162,8 +164,7 @@ void TrackerClient::on_session_attached(const pb::tracker::Attached& attached) {
     if (!is_attached()) return;
     if (waiting.sent) continue;
     waiting.sent = true;
-    session_->send(id, waiting.request);
-    expect_answer();
+    send(id, waiting.request);
   }
 }
 
@@ -190,8 +191,9 @@ void TrackerClient::on_session_ended(const Error& reason) {
   }
   if (!target_) return;
   next_address_ = (next_address_ + 1) % (others_.size() + 1);
-  if (reason.code == Code::TrackerChanged || reason.code == Code::Integrity ||
-      reason.code == Code::Unsupported) {
+  const bool is_wrong = reason.code == Code::TrackerChanged || reason.code == Code::Integrity ||
+                        reason.code == Code::Unsupported;
+  if (is_wrong && others_.empty()) {
     // Waiting longer does not make it the right tracker.
     auto abandoned = std::move(waiting_);
     waiting_.clear();

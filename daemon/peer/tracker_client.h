@@ -4,8 +4,8 @@
 //
 // A request waits for the session until its deadline and is sent again, with the same idempotency key,
 // when a session breaks under it. A tracker that says nothing for kAnswerTime after it was asked something,
-// be it by a heartbeat, is taken for lost. Reconnects back off from 100 ms to kRetryMax with jitter, and try
-// the tracker's addresses in turn. Bounded: kWaitingMax requests.
+// be it by a heartbeat, is taken for lost; what is large has longer, at kSlowest. Reconnects back off from
+// 100 ms to kRetryMax with jitter, and try the tracker's addresses in turn. Bounded: kWaitingMax requests.
 #pragma once
 
 #include <functional>
@@ -37,6 +37,7 @@ class TrackerClient final : private TrackerSession::Listener {
 
   static constexpr Duration kRetryMax = 5s;
   static constexpr Duration kAnswerTime = 15s;
+  static constexpr std::size_t kSlowest = 4096;  // bytes a second that an uplink may be down to
   static constexpr std::size_t kWaitingMax = 4096;
 
   TrackerClient(io::Loop& loop, const tls::Context& context, const DeviceId& self,
@@ -70,7 +71,7 @@ class TrackerClient final : private TrackerSession::Listener {
 
   void connect();
   void drop_session();
-  void expect_answer();
+  void send(std::uint64_t id, const pb::tracker::Request& request);
   void on_silence();
   void finish(std::uint64_t id, Result<pb::tracker::Response> result);
   void arm_deadline();
@@ -103,6 +104,7 @@ class TrackerClient final : private TrackerSession::Listener {
   io::Timer heartbeat_timer_;
   io::Timer silence_timer_;
   TimePoint asked_{};  // the first request that nothing was heard after, if there is one
+  TimePoint due_{};    // when something must have been
 };
 
 }  // namespace p2p::peer

@@ -85,7 +85,6 @@ void TrackerSession::on_frames_closed(const Error& reason) {
 }
 
 void TrackerSession::on_frame(ByteSpan bytes) {
-  heard_ = loop_.now();
   pb::tracker::Frame frame;
   if (auto status = proto::parse_frame(bytes, frame); !status) {
     end(status.error().in("the tracker"));

@@ -49,7 +49,7 @@ class TrackerSession final : private io::FrameStream::Listener {
   void send(std::uint64_t id, const pb::tracker::Request& request);
   // Ends the session after what is queued; the listener hears nothing more.
   void shutdown();
-  TimePoint heard() const { return heard_; }  // when the last frame came
+  TimePoint heard() const { return heard_; }  // when the last bytes came
   bool is_local() const { return local_; }    // over loopback
 
  private:
@@ -59,6 +59,7 @@ class TrackerSession final : private io::FrameStream::Listener {
   void connect_next();
   void on_timeout();
   void on_frames_open() override;
+  void on_frames_heard() override { heard_ = loop_.now(); }
   void on_frame(ByteSpan frame) override;
   void on_frames_closed(const Error& reason) override;
   void on_hello(const pb::tracker::TrackerHello& hello);

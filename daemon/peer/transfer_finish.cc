@@ -69,6 +69,7 @@ void Transfer::on_finished(Result<storage::FileIdentity> identity) {
           fail_with(status.error());
         } else if (phase_ == Phase::Finishing) {
           row_.state = TransferState::Complete;
+          book_.forget_known();
           log::info("download complete",
                     {{"name", row_.name}, {"group", row_.group_name}, {"bytes", row_.size}});
           // Unshared, withdrawn or barred while it got its name.

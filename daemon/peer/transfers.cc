@@ -254,9 +254,8 @@ void Transfers::set_limits(std::uint64_t upload, std::uint64_t download) {
   arm_turn_timer();
 }
 
-void Transfers::on_turn_wanted() {
-  if (!turn_timer_.is_set()) arm_turn_timer();
-}
+// One line may have to wait longer than the other.
+void Transfers::on_turn_wanted() { arm_turn_timer(); }
 
 void Transfers::give_turns() {
   const auto now = around_.loop.now();

@@ -69,6 +69,7 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   void on_peers(const pb::tracker::Peers& peers);
   // Members' devices as they were last known: what the group's downloads try while the tracker is away.
   void add_known(const GroupId& group, const std::vector<storage::KnownDevice>& devices);
+  void forget_device(const DeviceId& device);  // its session was revoked
   void close_unwelcome();  // links of those who are no longer members, or whose grant was revoked
   // Stops what is in a group that was left (`cause` says why), takes it up again in one that was joined.
   void on_membership_changed(const GroupId& group, const std::string& cause);

@@ -127,7 +127,10 @@ void Transfers::ask_peers(Transfer& transfer) {
 void Transfers::on_attached() {
   announced_.clear();
   announce_due_.clear();
-  for (auto& [id, transfer] : transfers_) announce(*transfer);
+  for (auto& [id, transfer] : transfers_) {
+    transfer->book().forget_known();  // the tracker knows better
+    announce(*transfer);
+  }
 }
 
 void Transfers::on_peers(const pb::tracker::Peers& message) {
@@ -157,10 +160,14 @@ void Transfers::add_known(const GroupId& group, const std::vector<storage::Known
       if (transfer->has_link(known.device)) continue;
       std::vector<swarm::PeerAddress> addresses;
       for (const auto& address : known.addresses) addresses.push_back({address.host, address.port});
-      transfer->book().add(known.device, known.user, std::move(addresses), false, around_.loop.now());
+      transfer->book().add_known(known.device, known.user, std::move(addresses), around_.loop.now());
     }
   }
   dial_timer_.set(Duration(0));
+}
+
+void Transfers::forget_device(const DeviceId& device) {
+  for (auto& [id, transfer] : transfers_) transfer->book().remove(device);
 }
 
 void Transfers::close_unwelcome() {

@@ -23,6 +23,7 @@ struct KnownAddress {
 };
 struct KnownDevice {
   DeviceId device;
+  UserId user_id;
   std::string user;
   std::vector<KnownAddress> addresses;
 };

@@ -92,6 +92,7 @@ CREATE TABLE device (
   account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
   group_id BLOB NOT NULL,
   device BLOB NOT NULL,
+  user_id BLOB NOT NULL,
   user TEXT NOT NULL,
   addresses BLOB NOT NULL,
   seen INTEGER NOT NULL,

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -127,6 +128,7 @@ class StateDb {
   // --- what is kept of a group (state_groups.cc)
   // SHA-256 over the entries in the order of their names, as the tracker makes it.
   Result<Sha256> catalogue_digest(std::int64_t account, const GroupId& group);
+  // A new one is left out where the group has limits::kKnownFiles already.
   Status put_catalogue_row(std::int64_t account, const GroupId& group, const CatalogueRow& row);
   Status replace_catalogue(std::int64_t account, const GroupId& group, const std::vector<CatalogueRow>& rows);
   Status remove_catalogue_row(std::int64_t account, const ShareKey& share);
@@ -136,6 +138,9 @@ class StateDb {
   Status put_devices(std::int64_t account, const GroupId& group, const std::vector<KnownDevice>& devices,
                      std::int64_t now);
   Result<std::vector<KnownDevice>> devices(std::int64_t account, const GroupId& group);  // last seen first
+  // Those of users who are not among the members.
+  Status forget_devices(std::int64_t account, const GroupId& group, const std::set<UserId>& members);
+  Status forget_device(std::int64_t account, const DeviceId& device);  // in all groups
 
   // Inserts or replaces everything but the piece list.
   Status put_transfer(std::int64_t account, const TransferRow& row);

@@ -47,10 +47,13 @@ Result<Sha256> StateDb::catalogue_digest(std::int64_t account, const GroupId& gr
 
 Status StateDb::put_catalogue_row(std::int64_t account, const GroupId& group, const CatalogueRow& row) {
   auto put = database_.prepare(
-      "INSERT OR REPLACE INTO catalogue (account, group_id, name, info_hash, entry) VALUES (?, ?, ?, ?, ?)");
+      "INSERT OR REPLACE INTO catalogue (account, group_id, name, info_hash, entry) SELECT ?1, ?2, ?3, ?4, "
+      "?5 "
+      "WHERE (SELECT count(*) FROM catalogue WHERE account = ?1 AND group_id = ?2) < ?6 "
+      "OR EXISTS (SELECT 1 FROM catalogue WHERE account = ?1 AND group_id = ?2 AND name = ?3)");
   if (!put) return fail(put.error());
   put->bind(account).bind(group.view()).bind(as_bytes(row.name)).bind(row.info_hash.view());
-  return put->bind(ByteSpan(row.entry)).run();
+  return put->bind(ByteSpan(row.entry)).bind(static_cast<std::int64_t>(limits::kKnownFiles)).run();
 }
 
 Status StateDb::replace_catalogue(std::int64_t account, const GroupId& group,
@@ -60,8 +63,13 @@ Status StateDb::replace_catalogue(std::int64_t account, const GroupId& group,
             forget_in_group("DELETE FROM catalogue WHERE account = ? AND group_id = ?", account, group);
         !status)
       return status;
-    for (const auto& row : rows)
-      if (auto status = put_catalogue_row(account, group, row); !status) return status;
+    auto put = database_.prepare(
+        "INSERT INTO catalogue (account, group_id, name, info_hash, entry) VALUES (?, ?, ?, ?, ?)");
+    if (!put) return fail(put.error());
+    for (const auto& row : rows) {
+      put->bind(account).bind(group.view()).bind(as_bytes(row.name)).bind(row.info_hash.view());
+      if (auto status = put->bind(ByteSpan(row.entry)).run(); !status) return status;
+    }
     return {};
   });
 }
@@ -90,10 +98,11 @@ Status StateDb::put_devices(std::int64_t account, const GroupId& group,
   return database_.transaction([&]() -> Status {
     for (const auto& known : devices) {
       auto put = database_.prepare(
-          "INSERT OR REPLACE INTO device (account, group_id, device, user, addresses, seen) "
-          "VALUES (?, ?, ?, ?, ?, ?)");
+          "INSERT OR REPLACE INTO device (account, group_id, device, user_id, user, addresses, seen) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?)");
       if (!put) return fail(put.error());
-      put->bind(account).bind(group.view()).bind(known.device.view()).bind(known.user);
+      put->bind(account).bind(group.view()).bind(known.device.view()).bind(known.user_id.view());
+      put->bind(known.user);
       if (auto status = put->bind(ByteSpan(encode_addresses(known.addresses))).bind(now).run(); !status)
         return status;
     }
@@ -109,7 +118,8 @@ Status StateDb::put_devices(std::int64_t account, const GroupId& group,
 
 Result<std::vector<KnownDevice>> StateDb::devices(std::int64_t account, const GroupId& group) {
   auto query = database_.prepare(
-      "SELECT device, user, addresses FROM device WHERE account = ? AND group_id = ? ORDER BY seen DESC, "
+      "SELECT device, user_id, user, addresses FROM device WHERE account = ? AND group_id = ? ORDER BY seen "
+      "DESC, "
       "device");
   if (!query) return fail(query.error());
   query->bind(account).bind(group.view());
@@ -118,9 +128,31 @@ Result<std::vector<KnownDevice>> StateDb::devices(std::int64_t account, const Gr
     auto row = query->step();
     if (!row) return fail(row.error());
     if (!*row) return devices;
-    devices.push_back({DeviceId::from(query->blob(0)).value_or(DeviceId{}), query->text(1),
-                       decode_addresses(query->blob(2))});
+    devices.push_back({DeviceId::from(query->blob(0)).value_or(DeviceId{}),
+                       UserId::from(query->blob(1)).value_or(UserId{}), query->text(2),
+                       decode_addresses(query->blob(3))});
   }
+}
+
+Status StateDb::forget_devices(std::int64_t account, const GroupId& group, const std::set<UserId>& members) {
+  return database_.transaction([&]() -> Status {
+    auto known = devices(account, group);
+    if (!known) return fail(known.error());
+    auto remove = database_.prepare("DELETE FROM device WHERE account = ? AND group_id = ? AND device = ?");
+    if (!remove) return fail(remove.error());
+    for (const auto& one : *known) {
+      if (members.contains(one.user_id)) continue;
+      remove->bind(account).bind(group.view()).bind(one.device.view());
+      if (auto status = remove->run(); !status) return status;
+    }
+    return {};
+  });
+}
+
+Status StateDb::forget_device(std::int64_t account, const DeviceId& device) {
+  auto remove = database_.prepare("DELETE FROM device WHERE account = ? AND device = ?");
+  if (!remove) return fail(remove.error());
+  return remove->bind(account).bind(device.view()).run();
 }
 
 Status StateDb::forget_in_group(std::string_view sql, std::int64_t account, const GroupId& group) {

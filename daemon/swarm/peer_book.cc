@@ -2,6 +2,7 @@
 #include "daemon/swarm/peer_book.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/base/limits.h"
 
@@ -21,8 +22,31 @@ void PeerBook::add(const DeviceId& device, std::string user, std::vector<PeerAdd
   entry.addresses = std::move(addresses);
   entry.seeding = seeding;
   entry.listed = true;
+  entry.known = false;
   entry.wait = {};
   entry.next_try = now;
+}
+
+void PeerBook::add_known(const DeviceId& device, std::string user, std::vector<PeerAddress> addresses,
+                         TimePoint now) {
+  const auto one = entries_.find(device);
+  if (one != entries_.end() && one->second.listed) {
+    one->second.wait = {};
+    one->second.next_try = now;
+    return;
+  }
+  const bool seeding = one != entries_.end() && one->second.seeding;
+  add(device, std::move(user), std::move(addresses), seeding, now);
+  if (const auto added = entries_.find(device); added != entries_.end()) added->second.known = true;
+}
+
+void PeerBook::forget_known() {
+  for (auto one = entries_.begin(); one != entries_.end();) {
+    const auto entry = one++;
+    if (!std::exchange(entry->second.known, false)) continue;
+    entry->second.listed = false;
+    forget_if_useless(entry);
+  }
 }
 
 void PeerBook::on_complete(const DeviceId& device) {

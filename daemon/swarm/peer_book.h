@@ -41,6 +41,9 @@ class PeerBook {
   // The tracker told about a device. An empty address list: it can only dial us.
   void add(const DeviceId& device, std::string user, std::vector<PeerAddress> addresses, bool seeding,
            TimePoint now);
+  // A member's device that may take part: tried as long as nobody knows better.
+  void add_known(const DeviceId& device, std::string user, std::vector<PeerAddress> addresses, TimePoint now);
+  void forget_known();
   void remove(const DeviceId& device);  // gone; a connected one stays until it closes
 
   // Whom to dial now, or nothing. The device is then `dialling` until one of the three below.
@@ -71,6 +74,7 @@ class PeerBook {
     TimePoint next_try{};
     TimePoint banned_until{};
     bool listed = true;  // false: removed while connected, or unknown to the tracker
+    bool known = false;  // of add_known(), and not named by the tracker since
   };
   std::size_t links() const;  // connected or being dialled
   bool may_dial(const Entry& entry) const;

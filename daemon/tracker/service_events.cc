@@ -264,6 +264,7 @@ void Service::leave_all_shares(const DeviceId& device) {
 msg::Peer Service::peer_message(const PeerRow& row) const {
   msg::Peer peer;
   peer.set_device_id(row.device.raw());
+  peer.set_user_id(row.user.raw());
   if (const auto* account = registry_.account(row.user)) peer.set_user(account->name);
   peer.set_activity(static_cast<msg::Activity>(row.activity));
   if (row.endpoint) {

@@ -63,3 +63,19 @@ def under_a_download_limit_two_downloads_progress_alike_and_serving_goes_on():
         bob.ok('limits', 'set', '--download', 'unlimited')
         for download in ids:
             bob.wait_for(download)
+
+
+@test(timeout=60)
+def a_low_upload_limit_does_not_hold_up_what_is_fetched():
+    with World() as world:
+        alice, bob, carol = world.group('lab', 'alice', 'bob', 'carol')
+        alice.ok('file', 'share', world.big_file('film.bin', 16 * MIB), 'lab', '--wait')
+        bob.ok('file', 'share', world.big_file('own.bin', 4 * MIB), 'lab', '--wait')
+        bob.ok('limits', 'set', '--upload', '10KiB', '--download', '4MiB')
+        slow = carol.ok('download', 'start', 'lab/own.bin')['id']
+        carol.wait_part(slow, 0.01)
+
+        row = bob.wait_for(bob.ok('download', 'start', 'lab/film.bin')['id'], seconds=30)
+
+        print(f'{row["seconds"]:.2f} s for 16 MiB at 4 MiB a second')
+        expect(row['seconds'] < 8, 'it comes at the rate of its own limit')

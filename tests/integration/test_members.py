@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Members that come and go: removal in the middle of a download, roles, devices of one user, passwords."""
+import re
+
 from harness import MIB, PASSWORD, World, expect, expect_equal, sha1_of, test, wait_until
 
 SIZE = 24 * MIB
@@ -9,6 +11,12 @@ NEW_PASSWORD = 'another battery staple'
 def login(world, peer, user, password=PASSWORD):
     return peer.ok('account', 'login', user, '--tracker', world.tracker.url, '--password-stdin',
                    stdin=password + '\n')
+
+
+def read_by(peer):
+    """Bytes that the process has read so far, from files and sockets."""
+    with open(f'/proc/{peer.process.pid}/io', encoding='ascii') as file:
+        return int(re.search(r'rchar: (\d+)', file.read()).group(1))
 
 
 def roles(peer, group='lab'):
@@ -146,3 +154,32 @@ def another_user_of_the_device_serves_nothing_of_the_first():
         login(world, alice, 'alice')
         wait_until(lambda: bob.ok('file', 'show', 'lab/film.bin')['seeders'] == 1, 10, 'alice serves again')
         expect('verifying again' not in alice.log(), 'nothing was hashed again')
+
+
+@test(timeout=120)
+def a_logout_stops_serving_and_a_login_resumes_it_without_hashing():
+    with World() as world:
+        alice, bob = world.group('lab', 'alice', 'bob')
+        path = world.file('film.bin', SIZE)
+        alice.ok('file', 'share', path, 'lab', '--wait')
+        alice.ok('limits', 'set', '--upload', '3MiB')
+        download = bob.ok('download', 'start', 'lab/film.bin')['id']
+        bob.wait_part(download, 0.2)
+
+        alice.ok('account', 'logout')
+
+        row = wait_until(lambda: (r := bob.show(download))['peers'] == 0 and r, 2, 'the link is closed')
+        expect_equal(bob.ok('file', 'show', 'lab/film.bin')['seeders'], 0)
+        expect_equal(alice.ok('status')['shares'], 0)
+        bob.ok('download', 'pause', download)
+        expect_equal(bob.show(download)['done'], row['done'])
+        before = read_by(alice)
+
+        login(world, alice, 'alice')
+
+        wait_until(lambda: bob.ok('file', 'show', 'lab/film.bin')['seeders'] == 1, 10, 'alice serves again')
+        expect(read_by(alice) - before < MIB, f'{read_by(alice) - before} bytes were read for it')
+        expect('verifying again' not in alice.log(), 'nothing was hashed again')
+        alice.ok('limits', 'set', '--upload', 'unlimited')
+        bob.ok('download', 'resume', download)
+        expect_equal(sha1_of(bob.wait_for(download)['path']), sha1_of(path))

@@ -121,6 +121,24 @@ TEST(complete_device_does_not_dial_seeders) {
   EXPECT(world.book.next_dial(false, kStart).has_value());
 }
 
+TEST(devices_that_are_only_known_are_tried_until_they_are_forgotten) {
+  World world;
+  world.add(1, true);
+  world.book.add_known(device(1), "user", addresses(), kStart);
+  world.book.add_known(device(2), "user", addresses(), kStart);
+  EXPECT(world.book.next_dial(false, kStart) && world.book.next_dial(false, kStart));
+  world.book.on_dial_failed(device(2), kStart);
+
+  world.book.forget_known();
+
+  EXPECT_EQ(world.book.user_of(device(1)), "user");
+  EXPECT_EQ(world.book.user_of(device(2)), "");
+  world.book.add_known(device(3), "user", addresses(), kStart);
+  world.add(3);
+  world.book.forget_known();
+  EXPECT_EQ(world.book.user_of(device(3)), "user");
+}
+
 TEST(device_that_showed_to_be_complete_is_a_seeder) {
   World world;
   world.add(1);
@@ -203,6 +221,7 @@ int main() {
       cmocka_unit_test(addresses_take_turns),
       cmocka_unit_test(links_are_bounded_in_both_directions),
       cmocka_unit_test(complete_device_does_not_dial_seeders),
+      cmocka_unit_test(devices_that_are_only_known_are_tried_until_they_are_forgotten),
       cmocka_unit_test(device_that_showed_to_be_complete_is_a_seeder),
       cmocka_unit_test(removed_device_is_forgotten_only_when_it_closes),
       cmocka_unit_test(banned_device_is_not_dialled_and_leaving_does_not_lift_the_ban),

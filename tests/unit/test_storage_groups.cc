@@ -34,6 +34,7 @@ CatalogueRow file(const std::string& name, std::uint8_t hash) {
 KnownDevice device(std::uint32_t number, std::uint16_t port) {
   KnownDevice known;
   known.device.bytes = {static_cast<std::uint8_t>(number), static_cast<std::uint8_t>(number >> 8)};
+  known.user_id.bytes = {static_cast<std::uint8_t>(number)};
   known.user = "user" + std::to_string(number);
   known.addresses = {{Bytes{127, 0, 0, 1}, port}, {Bytes(16, 1), port}};
   return known;
@@ -103,6 +104,33 @@ TEST(devices_seen_long_ago_make_room_at_the_limit) {
   EXPECT(world.db.devices(world.account, kGroup)->back().user != "user60000");
 }
 
+TEST(devices_of_former_members_and_revoked_ones_are_forgotten) {
+  World world;
+  EXPECT_OK(world.db.put_devices(world.account, kGroup, {device(1, 1), device(2, 1), device(3, 1)}, 1));
+  EXPECT_OK(world.db.put_devices(world.account, kOther, {device(2, 1), device(3, 1)}, 1));
+
+  EXPECT_OK(world.db.forget_devices(world.account, kGroup, {device(2, 1).user_id, device(3, 1).user_id}));
+  EXPECT_OK(world.db.forget_device(world.account, device(3, 1).device));
+
+  EXPECT_EQ(world.db.devices(world.account, kGroup)->size(), 1u);
+  EXPECT(world.db.devices(world.account, kGroup)->at(0).user_id == device(2, 1).user_id);
+  EXPECT_EQ(world.db.devices(world.account, kOther)->size(), 1u);
+}
+
+TEST(catalogue_at_its_limit_takes_no_new_name) {
+  World world;
+  std::vector<CatalogueRow> rows;
+  for (std::size_t i = 1; i < limits::kKnownFiles; ++i) rows.push_back(file(std::to_string(i), 1));
+  EXPECT_OK(world.db.replace_catalogue(world.account, kGroup, rows));
+  EXPECT_OK(world.db.put_catalogue_row(world.account, kGroup, file("last", 1)));
+
+  EXPECT_OK(world.db.put_catalogue_row(world.account, kGroup, file("over", 1)));
+  EXPECT_OK(world.db.put_catalogue_row(world.account, kGroup, file("last", 2)));
+
+  EXPECT(*world.db.catalogue_entry(world.account, kGroup, "last"));
+  EXPECT(!*world.db.catalogue_entry(world.account, kGroup, "over"));
+}
+
 TEST(all_that_is_known_of_a_group_goes_with_the_membership) {
   World world;
   EXPECT_OK(world.db.put_catalogue_row(world.account, kGroup, file("a", 1)));
@@ -123,6 +151,8 @@ int main() {
       cmocka_unit_test(catalogue_is_replaced_as_a_whole_and_a_share_leaves_it),
       cmocka_unit_test(device_is_known_with_its_last_addresses),
       cmocka_unit_test(devices_seen_long_ago_make_room_at_the_limit),
+      cmocka_unit_test(devices_of_former_members_and_revoked_ones_are_forgotten),
+      cmocka_unit_test(catalogue_at_its_limit_takes_no_new_name),
       cmocka_unit_test(all_that_is_known_of_a_group_goes_with_the_membership),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
