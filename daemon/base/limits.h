@@ -41,6 +41,7 @@ inline constexpr std::size_t kBitfieldBytes = 256 * kKiB;
 inline constexpr std::size_t kExtensionBytes = 64 * kKiB;
 inline constexpr std::size_t kRequestsFromPeer = 256;          // then reject (BEP 6)
 inline constexpr std::size_t kRejectsPerMinute = 1024;         // then close
+inline constexpr std::size_t kSuggestionsFromPeer = 64;        // not yet begun; more are dropped
 inline constexpr std::size_t kControlMessagesPerSecond = 200;  // have, interested, choke ...
 inline constexpr std::size_t kControlMessagesBurst = 4096;     // haves of a fast peer come in bursts
 inline constexpr std::size_t kSendBufferBytes = 1 * kMiB;      // queued ciphertext per link
@@ -67,6 +68,7 @@ inline constexpr std::size_t kMessageBytes = 500;  // join message, group descri
 
 // --- Swarm -------------------------------------------------------------------------------------
 inline constexpr std::size_t kLinksPerShare = 50;
+inline constexpr std::size_t kLinksWanted = 10;  // no more are dialled
 inline constexpr std::size_t kPeersPerShare = 3000;
 inline constexpr std::size_t kUnverifiedBytes = 48 * kMiB;  // piece buffers, whole daemon
 inline constexpr std::size_t kKnownFiles = 20'000;          // of a group, kept for times without the tracker

@@ -21,7 +21,7 @@ Transfer::Transfer(TransferServices services, TransferOwner& owner, std::int64_t
       row_(std::move(row)),
       metainfo_(std::move(metainfo)),
       phase_(row_.state == TransferState::Failed ? Phase::Failed : Phase::Hashing),
-      book_(services.self, limits::kLinksPerShare, services.random),
+      book_(services.self, limits::kLinksWanted, services.random),
       started_(services.loop.now()),
       timer_(services.loop, bind<&Transfer::on_timer>(this)),
       checkpoint_timer_(services.loop, bind<&Transfer::on_checkpoint_timer>(this)),

@@ -35,7 +35,9 @@ class PeerBook {
   static constexpr Duration kFirstWait = 2s;
   static constexpr Duration kLastWait = 5min;
 
-  // `self` is never dialled. `random` must outlive the book.
+  // `self` is never dialled, and nobody while there are `links_max` links: about ten links make a random
+  // graph through which a piece comes to everybody in a few steps, with more than that each has less of every
+  // uplink. `random` must outlive the book.
   PeerBook(const DeviceId& self, std::size_t links_max, Random& random);
 
   // The tracker told about a device. An empty address list: it can only dial us.

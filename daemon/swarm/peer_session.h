@@ -61,6 +61,9 @@ class PeerSession {
   bool choking_us = true;
   bool interested = false;
   bool snubbed = false;
+  // It directs: only what it suggests is asked of it (origin.h).
+  bool directs = false;
+  std::deque<PieceIndex> suggested;     // at most limits::kSuggestionsFromPeer, to be asked for in this order
   std::uint64_t barren_generation = 0;  // of the picker, when no new piece was found for this session
   void set_request_queue(std::uint32_t reqq) { reqq_ = reqq; }
   std::uint32_t pipeline_depth(TimePoint now) const;

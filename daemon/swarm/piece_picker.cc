@@ -132,14 +132,25 @@ void PiecePicker::rebuild() {
 
 std::optional<BlockRef> PiecePicker::pick(const Wish& wish) {
   rebuild_if_dirty();
-  if (free_blocks_ > 0) {
-    if (auto block = pick_open(wish, wish.session)) return block;
-    if (auto block = pick_open(wish, kNobody)) return block;
-  }
+  if (auto block = pick_begun(wish)) return block;
   if (open_.size() < open_max_ && wish.open_new) {
     if (auto block = pick_new(wish)) return block;
   }
   return free_blocks_ > 0 ? pick_shared(wish) : std::nullopt;
+}
+
+std::optional<BlockRef> PiecePicker::pick_begun(const Wish& wish) {
+  if (free_blocks_ == 0) return std::nullopt;
+  if (auto block = pick_open(wish, wish.session)) return block;
+  return pick_open(wish, kNobody);
+}
+
+std::optional<BlockRef> PiecePicker::pick_piece(PieceIndex piece, SessionId session) {
+  if (state(piece) != State::Missing || open_.size() >= open_max_) return std::nullopt;
+  rebuild_if_dirty();
+  start(piece);
+  open(piece).owner = session;
+  return take_free(open(piece), session);
 }
 
 // From an open piece of this owner; a piece without one gets the session for its owner.
@@ -147,6 +158,7 @@ std::optional<BlockRef> PiecePicker::pick_open(const Wish& wish, SessionId owner
   for (const auto slot : open_) {
     auto& piece = slots_[slot];
     if (piece.free == 0 || piece.owner != owner || !wish.pieces.has(piece.piece)) continue;
+    if (owner == kNobody && wish.only_unshared && pieces_[piece.piece.value].peers > 0) continue;
     piece.owner = wish.session;
     return take_free(piece, wish.session);
   }
@@ -192,8 +204,7 @@ BlockRef PiecePicker::take_free(OpenPiece& piece, SessionId session) {
 
 bool PiecePicker::all_requested() {
   rebuild_if_dirty();
-  const bool missing = seeds_ > 0 ? !order_.empty() : missing_at_peers() > 0;
-  return !missing && free_blocks_ == 0;
+  return order_.empty() && free_blocks_ == 0;
 }
 
 bool PiecePicker::request_again(BlockRef block, SessionId session, const Bitfield& pieces) {

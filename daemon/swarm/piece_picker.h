@@ -73,9 +73,13 @@ class PiecePicker {
   };
   // A free block, which is the session's from now on.
   std::optional<BlockRef> pick(const Wish& wish);
+  // The same without a piece that nobody works on yet.
+  std::optional<BlockRef> pick_begun(const Wish& wish);
+  // The first block of this piece, if it is missing and may be opened; it becomes the session's.
+  std::optional<BlockRef> pick_piece(PieceIndex piece, SessionId session);
   // Changes whenever a search for a new piece may succeed that failed before.
   std::uint64_t generation() const { return generation_; }
-  // Everything that can be had is requested: the end game.
+  // Everything that is missing is requested: the end game.
   bool all_requested();
   // End game: may this session ask for a block that one other was asked for? Marks it.
   bool request_again(BlockRef block, SessionId session, const Bitfield& pieces);

@@ -9,18 +9,12 @@
 #include "daemon/base/check.h"
 #include "daemon/base/limits.h"
 #include "daemon/swarm/choker.h"
+#include "daemon/swarm/origin.h"
 #include "daemon/swarm/peer_session.h"
 #include "daemon/swarm/piece_picker.h"
 #include "daemon/wire/extension.h"
 
 namespace p2p::swarm {
-
-namespace {
-
-// How often idle sessions are looked at whose reason to be idle passes with time.
-constexpr Duration kLookInterval = 500ms;
-
-}  // namespace
 
 std::string_view describe(CloseReason reason) {
   switch (reason) {
@@ -40,7 +34,9 @@ Swarm::Swarm(const meta::Geometry& geometry, Bitfield have, Options options, Ran
       options_(options),
       random_(random),
       picker_(std::make_unique<PiecePicker>(geometry_, have_, options_.open_pieces_max, random_)),
-      open_pieces_allowed_(options_.open_pieces_max) {}
+      open_pieces_allowed_(options_.open_pieces_max) {
+  if (complete()) begin_origin(TimePoint{});
+}
 
 Swarm::~Swarm() = default;
 
@@ -64,8 +60,13 @@ void Swarm::send_opening(PeerSession& session) {
   } else if (!have_.none()) {
     send(session, wire::BitfieldMessage{have_.to_wire()});
   }
+  send_extensions(session);
+}
+
+void Swarm::send_extensions(const PeerSession& session) {
   if (!session.abilities().extended) return;
   wire::ExtensionHandshake handshake;
+  handshake.directs = directing_;
   handshake.client = "p2p";
   // More than this would only be rejected.
   handshake.request_queue =
@@ -90,9 +91,11 @@ void Swarm::forget(PeerSession& session, TimePoint now) {
   give_back_requests(session, Farewell::Silent);
   if (session.counts_as_seed) picker_->remove_seed();
   else picker_->remove_peer(session.pieces());
+  on_pieces_gone(session, now);
   sessions_.erase(session.id());
   run_choker(now);
   pump_all(now);
+  direct_all(now);
 }
 
 void Swarm::close_if_both_complete(PeerSession& session, TimePoint now) {
@@ -116,6 +119,7 @@ void Swarm::set_pieces(PeerSession& session, Bitfield pieces, TimePoint now) {
   session.counts_as_seed = pieces.all();
   if (session.counts_as_seed) picker_->add_seed();
   else if (!pieces.none()) picker_->add_peer(pieces);
+  on_pieces_seen(pieces, now);
   session.set_pieces(std::move(pieces));
   session.barren_generation = 0;
   update_interest(session);
@@ -124,7 +128,7 @@ void Swarm::set_pieces(PeerSession& session, Bitfield pieces, TimePoint now) {
 
 // It refused a piece that it said to have. From here on it counts piece by piece, also when it gets the
 // piece again: a peer that changes its mind all the time must not cost a pass over all pieces each time.
-void Swarm::remove_piece(PeerSession& session, PieceIndex piece) {
+void Swarm::remove_piece(PeerSession& session, PieceIndex piece, TimePoint now) {
   if (!session.pieces().has(piece)) return;
   if (std::exchange(session.counts_as_seed, false)) {
     picker_->remove_seed();
@@ -133,6 +137,7 @@ void Swarm::remove_piece(PeerSession& session, PieceIndex piece) {
   session.was_corrected = true;
   session.remove_piece(piece);
   picker_->remove_piece(piece);
+  tell_holders(piece, now);
   if (!have_.has(piece)) --session.wanted;
   update_interest(session);
 }
@@ -141,17 +146,12 @@ void Swarm::remove_piece(PeerSession& session, PieceIndex piece) {
 
 void Swarm::on_timer(TimePoint now) {
   last_look_ = now;
-  look_again_ = false;
+  next_deadline_ = TimePoint::max();
   snub_silent_sessions(now);
   run_choker(now);
   pump_all(now);
-}
-
-TimePoint Swarm::next_deadline() const {
-  TimePoint next = next_rotation(contenders(), options_.choke_interval);
-  for (const auto& [id, session] : sessions_) next = std::min(next, session->snub_time());
-  if (look_again_) next = std::min(next, last_look_ + kLookInterval);
-  return next;
+  direct_all(now);
+  for (const auto& [id, session] : sessions_) wake_at(session->snub_time());
 }
 
 // --- outputs -----------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@
 //   fetching   open_session → on_message(...) → [Send Interested, Request ...] → on_block(...) says
 //              whether to keep the payload → [PieceFilled] → the driver verifies and stores the piece →
 //              on_piece_stored / on_piece_failed / on_piece_lost → [Send Have to all] ... [Completed]
+//   origin     while nobody else has some piece, each peer is told by Suggest which of them to fetch
+//              (origin.h); a peer that directs us so is asked for what it suggests and nothing else
 //   serving    a peer's requests wait in its session; the driver takes one with next_upload() whenever
 //              the link and the rate limit allow it, reads the block and sends it.
 //
@@ -21,6 +23,7 @@
 // rarity until it finds one that the session has.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -116,6 +119,7 @@ struct Totals {
 };
 
 struct BlockRef;
+class Origin;
 struct Contender;
 class PeerSession;
 class PiecePicker;
@@ -164,7 +168,8 @@ class Swarm {
 
   // --- outputs -------------------------------------------------------------------------------------
   std::optional<Action> next_action();
-  TimePoint next_deadline() const;  // when on_timer() is due; TimePoint::max() for never
+  // When on_timer() is due; TimePoint::max() for never. It may be due for nothing, never too late.
+  TimePoint next_deadline() const { return next_deadline_; }
 
   // --- questions -----------------------------------------------------------------------------------
   const Bitfield& have() const { return have_; }
@@ -186,8 +191,10 @@ class Swarm {
   void forget(PeerSession& session, TimePoint now);
   void close_if_both_complete(PeerSession& session, TimePoint now);
   void set_pieces(PeerSession& session, Bitfield pieces, TimePoint now);
-  void remove_piece(PeerSession& session, PieceIndex piece);
+  void remove_piece(PeerSession& session, PieceIndex piece, TimePoint now);
   void send_opening(PeerSession& session);
+  void send_extensions(const PeerSession& session);
+  void wake_at(TimePoint time) { next_deadline_ = std::min(next_deadline_, time); }
 
   // swarm_messages.cc
   Verdict receive(PeerSession& session, const wire::Choke& message, TimePoint now);
@@ -198,6 +205,7 @@ class Swarm {
   Verdict receive(PeerSession& session, const wire::BitfieldMessage& message, TimePoint now);
   Verdict receive(PeerSession& session, const wire::HaveAll& message, TimePoint now);
   Verdict receive(PeerSession& session, const wire::HaveNone& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::Suggest& message, TimePoint now);
   Verdict receive(PeerSession& session, const wire::Request& message, TimePoint now);
   Verdict receive(PeerSession& session, const wire::Cancel& message, TimePoint now);
   Verdict receive(PeerSession& session, const wire::Reject& message, TimePoint now);
@@ -211,6 +219,8 @@ class Swarm {
   bool request_next(PeerSession& session, TimePoint now);
   bool may_request();
   void charge(std::int64_t bytes);
+  std::optional<BlockRef> pick_for(PeerSession& session, TimePoint now);
+  std::optional<BlockRef> pick_suggested(PeerSession& session);
   bool leave_shared_to_peers(const PeerSession& session, TimePoint now);
   std::optional<BlockRef> pick_duplicate(PeerSession& session, TimePoint now);
   wire::BlockSpan span_of(BlockRef block) const;
@@ -220,10 +230,20 @@ class Swarm {
   void tell_piece(PieceIndex piece);
   void complete_download(TimePoint now);
 
+  // swarm_origin.cc
+  void begin_origin(TimePoint now);
+  void tell_direction();
+  void direct(PeerSession& session, TimePoint now);
+  void direct_all(TimePoint now);
+  void on_pieces_seen(const Bitfield& pieces, TimePoint now);
+  void on_pieces_gone(const PeerSession& session, TimePoint now);
+  void tell_holders(PieceIndex piece, TimePoint now);
+  void close_window(const PeerSession& session, TimePoint now);
+
   // swarm_upload.cc
   std::vector<Contender> contenders() const;
   void run_choker(TimePoint now);
-  void choke(PeerSession& session);
+  void choke(PeerSession& session, TimePoint now);
 
   meta::Geometry geometry_;
   Bitfield have_;
@@ -233,6 +253,8 @@ class Swarm {
   std::map<DeviceId, std::uint64_t> sources_;
   std::deque<Action> actions_;
   std::unique_ptr<PiecePicker> picker_;
+  std::unique_ptr<Origin> origin_;  // while we are complete
+  bool directing_ = false;          // as the sessions were told
   std::map<SessionId, std::unique_ptr<PeerSession>> sessions_;
   SessionId next_session_{1};
   bool fetching_ = true;
@@ -240,8 +262,8 @@ class Swarm {
   bool allowance_asked_ = false;
   SessionId last_in_turn_{};           // asked last while there was a limit
   std::uint32_t open_pieces_allowed_;  // the most that was ever allowed; pieces above a lower limit stay open
-  bool look_again_ = false;            // a session was left idle for a reason that may pass with time alone
   TimePoint last_look_{};
+  TimePoint next_deadline_ = TimePoint::max();
   Rate download_rate_;
   Rate upload_rate_;
 };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/base/check.h"
+#include "daemon/swarm/origin.h"
 #include "daemon/swarm/peer_session.h"
 #include "daemon/swarm/piece_picker.h"
 #include "daemon/swarm/swarm.h"
@@ -15,11 +16,13 @@ namespace {
 
 // What the incomplete peers will send within this time at their present rate is not asked of a seed.
 constexpr Duration kPeersTime = 2s;
+// How often idle sessions are looked at whose reason to be idle passes with time.
+constexpr Duration kLookInterval = 500ms;
 // A duplicate request must promise to be this many times sooner than the first.
 constexpr int kDuplicateGain = 2;
-// Duplicate payload that ends the hunt for duplicates: one part in so many, and a little for small files.
+// Duplicate payload that ends the hunt for duplicates: one part in so many, of small files a few blocks.
 constexpr std::uint64_t kDuplicateShare = 100;
-constexpr std::uint64_t kDuplicateFree = 1024 * 1024;
+constexpr std::uint64_t kDuplicateFree = 256 * 1024;
 
 }  // namespace
 
@@ -44,21 +47,38 @@ void Swarm::pump(PeerSession& session, TimePoint now) {
 bool Swarm::request_next(PeerSession& session, TimePoint now) {
   if (!fetching_ || session.choking_us || !session.interested) return false;
   if (session.outstanding() >= session.pipeline_depth(now) || !may_request()) return false;
-  const bool only_unshared = leave_shared_to_peers(session, now);
-  const bool open_new = session.barren_generation != picker_->generation();
-  auto block = picker_->pick({session.id(), session.pieces(), open_new, only_unshared});
-  if (!block) {
-    const bool end_game = picker_->all_requested();
-    if (only_unshared || end_game) look_again_ = true;
-    else if (picker_->open_pieces() < picker_->open_max()) session.barren_generation = picker_->generation();
-    if (end_game) block = pick_duplicate(session, now);
-  }
+  const auto block = session.directs ? pick_suggested(session) : pick_for(session, now);
   if (!block) return false;
   const auto span = span_of(*block);
   charge(span.length);
   session.on_requested(*block, now);
+  wake_at(session.snub_time());
   send(session, wire::Request{span});
   return true;
+}
+
+std::optional<BlockRef> Swarm::pick_for(PeerSession& session, TimePoint now) {
+  const bool only_unshared = leave_shared_to_peers(session, now);
+  const bool open_new = session.barren_generation != picker_->generation();
+  if (auto block = picker_->pick({session.id(), session.pieces(), open_new, only_unshared})) return block;
+  const bool end_game = picker_->all_requested();
+  if (only_unshared || end_game) wake_at(last_look_ + kLookInterval);
+  else if (picker_->open_pieces() < picker_->open_max()) session.barren_generation = picker_->generation();
+  return end_game ? pick_duplicate(session, now) : std::nullopt;
+}
+
+// What it suggested and nobody sends us, in its order; what was begun is finished first.
+std::optional<BlockRef> Swarm::pick_suggested(PeerSession& session) {
+  if (auto block = picker_->pick_begun({session.id(), session.pieces(), false, true})) return block;
+  auto& suggested = session.suggested;
+  while (!suggested.empty()) {
+    const bool missing = picker_->state(suggested.front()) == PiecePicker::State::Missing;
+    const auto block = picker_->pick_piece(suggested.front(), session.id());
+    if (missing && !block) break;  // too many are open
+    suggested.pop_front();
+    if (block) return block;
+  }
+  return std::nullopt;
 }
 
 void Swarm::pump_all(TimePoint now) {
@@ -132,7 +152,7 @@ bool Swarm::leave_shared_to_peers(const PeerSession& session, TimePoint now) {
 // End game: the block that is expected last among all that have one requester, if this session would
 // bring it much sooner.
 std::optional<BlockRef> Swarm::pick_duplicate(PeerSession& session, TimePoint now) {
-  if (totals_.duplicate > kDuplicateFree + geometry_.size() / kDuplicateShare) return std::nullopt;
+  if (totals_.duplicate > std::max(kDuplicateFree, geometry_.size() / kDuplicateShare)) return std::nullopt;
   const Duration expected = session.expected_answer(now);
   std::vector<std::pair<Duration, const PeerSession*>> slower;
   for (const auto& [id, other] : sessions_) {
@@ -241,13 +261,14 @@ void Swarm::on_piece_stored(PieceIndex piece, TimePoint now) {
 
 void Swarm::tell_piece(PieceIndex piece) {
   for (const auto& [id, session] : sessions_) {
-    if (!session->pieces().has(piece)) {
-      send(*session, wire::Have{piece});
-      continue;
+    const bool has_it = session->pieces().has(piece);
+    if (has_it) {
+      --session->wanted;
+      update_interest(*session);
     }
-    --session->wanted;
-    update_interest(*session);
-    if (session->withheld.size() < PeerSession::kWithheldHaves) session->withheld.push_back(piece);
+    // Who directs wants to see what becomes of what it suggests.
+    if (!has_it || session->directs) send(*session, wire::Have{piece});
+    else if (session->withheld.size() < PeerSession::kWithheldHaves) session->withheld.push_back(piece);
   }
 }
 
@@ -261,6 +282,7 @@ void Swarm::complete_download(TimePoint now) {
       for (const auto piece : session->withheld) send(*session, wire::Have{piece});
     session->withheld = {};
   }
+  begin_origin(now);
   for (const auto id : idle) close(*find(id), CloseReason::NothingToExchange, now);
 }
 
@@ -289,6 +311,8 @@ void Swarm::on_piece_lost(PieceIndex piece, TimePoint now) {
 void Swarm::on_piece_withdrawn(PieceIndex piece, TimePoint now) {
   CHECK(have_.clear(piece));
   picker_->withdraw(piece);
+  origin_.reset();
+  tell_direction();
   for (const auto& [id, session] : sessions_) {
     for (const auto& block : session->drop_queued(piece)) {
       if (session->abilities().fast) send(*session, wire::Reject{block});

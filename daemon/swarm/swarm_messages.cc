@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
+#include "daemon/swarm/origin.h"
 #include "daemon/swarm/peer_session.h"
 #include "daemon/swarm/piece_picker.h"
 #include "daemon/swarm/swarm.h"
@@ -22,9 +24,9 @@ void Swarm::on_message(SessionId id, const wire::Message& message, TimePoint now
           // Hints that we have no use for, and what is the driver's (metadata_exchange.h).
           constexpr bool ignored =
               std::is_same_v<Kind, wire::KeepAlive> || std::is_same_v<Kind, wire::Piece> ||
-              std::is_same_v<Kind, wire::Suggest> || std::is_same_v<Kind, wire::AllowedFast> ||
-              std::is_same_v<Kind, wire::HashRequest> || std::is_same_v<Kind, wire::Hashes> ||
-              std::is_same_v<Kind, wire::HashReject> || std::is_same_v<Kind, wire::Unknown>;
+              std::is_same_v<Kind, wire::AllowedFast> || std::is_same_v<Kind, wire::HashRequest> ||
+              std::is_same_v<Kind, wire::Hashes> || std::is_same_v<Kind, wire::HashReject> ||
+              std::is_same_v<Kind, wire::Unknown>;
           if constexpr (ignored) return std::nullopt;
           else return receive(*session, one, now);
         },
@@ -71,6 +73,11 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Have& message, T
     picker_->add_seed();
     session.counts_as_seed = true;
   }
+  if (origin_) {
+    tell_holders(message.piece, now);
+    tell_direction();
+    direct(session, now);
+  }
   session.barren_generation = 0;
   if (!have_.has(message.piece)) ++session.wanted;
   update_interest(session);
@@ -92,8 +99,20 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::HaveAll&, TimePo
 
 Swarm::Verdict Swarm::receive(PeerSession&, const wire::HaveNone&, TimePoint) { return std::nullopt; }
 
+Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Suggest& message, TimePoint now) {
+  if (have_.has(message.piece) || session.suggested.size() >= limits::kSuggestionsFromPeer)
+    return std::nullopt;
+  session.suggested.push_back(message.piece);
+  pump(session, now);
+  return std::nullopt;
+}
+
 Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Request& message, TimePoint now) {
   const bool servable = session.unchoked && have_.has(message.block.piece);
+  if (servable && origin_) {
+    origin_->on_requested(message.block.piece, session.id(), now);
+    direct(session, now);
+  }
   switch (session.enqueue(message.block, servable, now)) {
     case PeerSession::Enqueued::First: actions_.push_back(UploadReady{session.id()}); break;
     case PeerSession::Enqueued::Behind: break;
@@ -121,7 +140,7 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Reject& message,
   charge(-std::int64_t{message.block.length});
   picker_->release(*block, session.id());
   // While it does not choke us the only reason is that it has not got the piece.
-  if (!session.choking_us) remove_piece(session, block->piece);
+  if (!session.choking_us) remove_piece(session, block->piece, now);
   else if (session.outstanding() == 0) picker_->disown(session.id());
   pump_all(now);
   return std::nullopt;
@@ -132,6 +151,12 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Extended& messag
   const auto handshake = wire::decode_extension_handshake(message.payload);
   if (!handshake) return CloseReason::MalformedMessage;
   if (handshake->request_queue) session.set_request_queue(*handshake->request_queue);
+  if (handshake->directs) {
+    session.directs = *handshake->directs;
+    if (session.directs)
+      for (const auto piece : std::exchange(session.withheld, {})) send(session, wire::Have{piece});
+    else session.suggested.clear();
+  }
   pump(session, now);
   return std::nullopt;
 }

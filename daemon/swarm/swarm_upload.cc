@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/swarm/choker.h"
+#include "daemon/swarm/origin.h"
 #include "daemon/swarm/peer_session.h"
 #include "daemon/swarm/swarm.h"
 
@@ -38,20 +39,24 @@ std::vector<Contender> Swarm::contenders() const {
 }
 
 void Swarm::run_choker(TimePoint now) {
-  const auto chosen = choose_unchoked(contenders(), options_.upload_slots, options_.choke_interval, now);
+  const auto all = contenders();
+  wake_at(next_rotation(all, options_.choke_interval));
+  const auto chosen = choose_unchoked(all, options_.upload_slots, options_.choke_interval, now);
   for (const auto& [id, session] : sessions_) {
     const bool unchoke = std::binary_search(chosen.begin(), chosen.end(), id);
     if (unchoke == session->unchoked) continue;
     session->choker_since = now;
     session->unchoked = unchoke;
     if (unchoke) send(*session, wire::Unchoke{});
-    else choke(*session);
+    else choke(*session, now);
+    direct(*session, now);
   }
 }
 
-void Swarm::choke(PeerSession& session) {
+void Swarm::choke(PeerSession& session, TimePoint now) {
   send(session, wire::Choke{});
   session.forgive_refusals();
+  close_window(session, now);
   for (const auto& block : session.drop_queue()) {
     if (session.abilities().fast) send(session, wire::Reject{block});
   }

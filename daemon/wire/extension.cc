@@ -53,6 +53,10 @@ Bytes encode_extension_handshake(const ExtensionHandshake& handshake) {
     writer.key("metadata_size");
     writer.integer(static_cast<std::int64_t>(*handshake.metadata_bytes));
   }
+  if (handshake.directs) {
+    writer.key("p2p_directs");
+    writer.integer(*handshake.directs ? 1 : 0);
+  }
   if (handshake.request_queue) {
     writer.key("reqq");
     writer.integer(*handshake.request_queue);
@@ -76,6 +80,9 @@ tl::expected<ExtensionHandshake, BencodeError> decode_extension_handshake(ByteSp
     handshake.messages = message_ids(*names);
   if (const auto value = root.find("metadata_size"); value && value->integer() && *value->integer() > 0)
     handshake.metadata_bytes = static_cast<std::uint64_t>(*value->integer());
+  if (const auto value = root.find("p2p_directs"); value && value->integer()) {
+    if (*value->integer() == 0 || *value->integer() == 1) handshake.directs = *value->integer() == 1;
+  }
   if (const auto value = root.find("reqq"); value && value->integer()) {
     const auto count = *value->integer();
     if (count > 0 && count <= std::numeric_limits<std::uint32_t>::max())

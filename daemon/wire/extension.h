@@ -32,6 +32,9 @@ struct ExtensionHandshake {
   std::map<std::string, std::uint8_t> messages;
   // "metadata_size" (BEP 9): bytes of the info dictionary, for who can give it.
   std::optional<std::uint64_t> metadata_bytes;
+  // "p2p_directs": 1 asks the other side to request only what this side suggests (BEP 6), until a later
+  // handshake says 0. Ours; others ignore it.
+  std::optional<bool> directs;
   bool operator==(const ExtensionHandshake&) const = default;
 };
 

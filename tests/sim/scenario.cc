@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
+#include <optional>
 
 #include "daemon/base/check.h"
+#include "daemon/base/limits.h"
 
 namespace p2p::sim {
 
@@ -39,6 +41,35 @@ void measure(const SwarmWorld& world, const Scenario& one, Figures& figures) {
   figures.violations = world.violations();
 }
 
+// Every kStep: how busy the publisher's uplink was and the others' on average, and what they have.
+class Timeline {
+ public:
+  Timeline(SwarmWorld& world, std::FILE* out) : world_(world), out_(out) { look(); }
+
+ private:
+  void look() {
+    const double publisher = world_.network().busy_seconds(0);
+    double others = 0;
+    double have = 0;
+    const auto count = static_cast<double>(world_.members() - 1);
+    for (SwarmWorld::Member member = 1; member < world_.members(); ++member) {
+      others += world_.network().busy_seconds(member) / count;
+      have += world_.swarm(member).have().count() / count / world_.swarm(member).have().size();
+    }
+    const double step = seconds_of(kStep);
+    fmt::print(out_, "{:7.2f} s  publisher {:3.0f} %  others {:3.0f} %  have {:5.1f} %\n",
+               seconds_of(world_.now()), (publisher - publisher_) / step * 100,
+               (others - others_) / step * 100, have * 100);
+    publisher_ = publisher;
+    others_ = others;
+    world_.at(world_.now() + kStep, [this] { look(); });
+  }
+  SwarmWorld& world_;
+  std::FILE* out_;
+  double publisher_ = 0;
+  double others_ = 0;
+};
+
 }  // namespace
 
 const std::vector<Scenario>& scenarios() {
@@ -69,7 +100,7 @@ const Scenario& scenario(std::string_view name) {
   return *found;
 }
 
-Figures play(const Scenario& one, std::uint64_t seed) {
+Figures play(const Scenario& one, std::uint64_t seed, std::FILE* out) {
   const auto begin = std::chrono::steady_clock::now();
   WorldOptions options;
   options.network.latency = one.latency;
@@ -78,10 +109,15 @@ Figures play(const Scenario& one, std::uint64_t seed) {
   SwarmWorld world(*meta::Geometry::make(one.size, one.piece_bytes), seed, options);
   for (std::uint32_t i = 0; i <= one.members; ++i) {
     const double rate = one.rates[i % one.rates.size()];
-    world.add({.uplink = rate, .downlink = rate, .seed = i == 0, .links_max = one.links_max});
+    swarm::Options swarm;
+    swarm.open_pieces_max = static_cast<std::uint32_t>(limits::kUnverifiedBytes / one.piece_bytes);
+    world.add(
+        {.uplink = rate, .downlink = rate, .seed = i == 0, .links_wanted = one.links_wanted, .swarm = swarm});
     if (i == 0 || one.stagger == Duration{}) world.join(i);
     else world.at((i - 1) * one.stagger, [&world, i] { world.join(i); });
   }
+  std::optional<Timeline> timeline;
+  if (out != nullptr) timeline.emplace(world, out);
   bool publisher_there = one.publisher_dies;
   Figures figures;
   figures.complete = world.run(

@@ -2,7 +2,7 @@
 // Swarms that are simulated again and again, and what is measured of them. A scenario and a seed name a run.
 #pragma once
 
-#include <optional>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +21,7 @@ struct Scenario {
   Duration latency = 10ms;
   double framing = 1;
   Duration stagger{};
-  std::size_t links_max = 50;
+  std::size_t links_wanted = limits::kLinksWanted;
   bool publisher_dies = false;  // when the others hold a full copy
   double write_errors = 0;
   Duration limit = 30min;
@@ -42,7 +42,9 @@ struct Figures {
 
 const std::vector<Scenario>& scenarios();
 const Scenario& scenario(std::string_view name);  // that exists
-Figures play(const Scenario& scenario, std::uint64_t seed);
+// `timeline`: what the uplinks do, in steps of kStep, is written there.
+inline constexpr Duration kStep = 250ms;
+Figures play(const Scenario& scenario, std::uint64_t seed, std::FILE* timeline = nullptr);
 std::string describe(const Scenario& scenario, std::uint64_t seed, const Figures& figures);
 
 }  // namespace p2p::sim

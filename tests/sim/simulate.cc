@@ -3,12 +3,14 @@
 //
 //   simulate                          names of the scenarios
 //   simulate SCENARIO [SEED [COUNT]]  COUNT seeds from SEED on (1, 1); 0: until it is told to stop
+//   simulate SCENARIO SEED timeline   one seed, with what the uplinks do
 //
 // Exit status 1 when somebody did not complete or a check failed; the line has name and seed to play again.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "tests/sim/scenario.h"
 
@@ -36,6 +38,10 @@ int main(int count, char** words) {
     return 2;
   }
   const auto seed = count > 2 ? std::strtoull(words[2], nullptr, 10) : 1;
+  if (count > 3 && std::string_view(words[3]) == "timeline") {
+    std::printf("%s\n", sim::describe(*found, seed, sim::play(*found, seed, stdout)).c_str());
+    return 0;
+  }
   const auto seeds = count > 3 ? std::strtoull(words[3], nullptr, 10) : 1;
   std::vector<double> last;
   std::vector<double> copies;

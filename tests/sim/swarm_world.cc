@@ -51,7 +51,7 @@ SwarmWorld::Member SwarmWorld::add(const MemberOptions& options) {
   state.options = options;
   state.stored = swarm::Bitfield(geometry_.pieces(), options.seed);
   state.swarm = std::make_unique<swarm::Swarm>(geometry_, state.stored, options.swarm, *state.random);
-  state.book = std::make_unique<swarm::PeerBook>(device(member), options.links_max, *state.random);
+  state.book = std::make_unique<swarm::PeerBook>(device(member), options.links_wanted, *state.random);
   return member;
 }
 
@@ -150,7 +150,7 @@ void SwarmWorld::on_dialled(Member member, Member other) {
   if (state.left) return;
   const bool refused = far.left || network_.are_apart(member, other) ||
                        far.book->is_banned(device(member), events_.now()) ||
-                       far.swarm->sessions(events_.now()).size() >= far.options.links_max;
+                       far.book->connected() >= limits::kLinksPerShare;
   if (are_linked(member, other)) {
     state.book->on_connected(device(other));
   } else if (refused) {

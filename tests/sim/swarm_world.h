@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/base/limits.h"
 #include "daemon/base/random.h"
 #include "daemon/meta/geometry.h"
 #include "daemon/swarm/peer_book.h"
@@ -33,7 +34,7 @@ struct MemberOptions {
   double uplink = 1024 * 1024;  // bytes a second; 0: no limit
   double downlink = 0;
   bool seed = false;
-  std::size_t links_max = 50;  // of its PeerBook
+  std::size_t links_wanted = limits::kLinksWanted;
   swarm::Options swarm = {};
 };
 

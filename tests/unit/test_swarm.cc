@@ -129,9 +129,10 @@ TEST(requests_stay_within_the_pipeline_and_the_announced_queue) {
   const auto fast = world.source(1, "########################################");
   const auto shy = world.open(2);
   world.say(shy, wire::HaveAll{});
-  world.say(
-      shy, wire::Extended{0, wire::encode_extension_handshake(
-                                 {.client = "x", .request_queue = 3, .messages = {}, .metadata_bytes = {}})});
+  wire::ExtensionHandshake handshake;
+  handshake.client = "x";
+  handshake.request_queue = 3;
+  world.say(shy, wire::Extended{0, wire::encode_extension_handshake(handshake)});
   world.say(shy, wire::Unchoke{});
   std::uint32_t most = 0;
 

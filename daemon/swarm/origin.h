@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// Who fetches which piece from us while nobody else has it: origin mode.
+//
+// The uplink of the first source bounds the time of a whole swarm (Mundinger, Weber and Weiss 2008; Kumar
+// and Ross 2006), so a piece should leave it once and spread from there. Peers that choose for themselves
+// choose the same: what was just begun by one still looks rare to the others. So the origin says who begins
+// what: every peer has a window of pieces that no other peer has in its window, and asks for those only.
+//
+//   unsent -> suggested   assign(): it is in the window of one session, which is told (BEP 6, Suggest)
+//   suggested -> taken    on_requested(): the session has begun to ask for it
+//   any -> shared         on_holders(1): a peer has it (its Have): what follows is the peers' business
+//   any -> settled        on_holders(2 or more)
+//   any -> unsent         on_holders(0): nobody who is connected has it any more;
+//                         on_closed(): it was in the window of a session that is gone
+// and, when nothing is unsent, because what others do takes too long:
+//   suggested, taken -> in the window of another session, when it was in one for longer than patience()
+//   shared -> suggested   to one who lacks it, when it has been at a single peer for half of that
+// Patience grows with what a piece usually takes from suggestion to Have.
+//
+// A window has `ahead` suggestions that the session has not taken; so it follows the session's pace, and a
+// slow one holds little. Nothing is refused: who asks for something else (an older version, a client that
+// takes suggestions for hints) is served.
+//
+// Invariants: a piece is in at most one window; what is settled is in none; `unsettled()` counts the pieces
+// that are not settled. The mode is on as long as there are any: the others hold two copies when it ends.
+//
+// Pieces are sent in ascending order from a random one on: neighbours on the disk, and two origins begin at
+// different ends. Memory: 12 bytes a piece. Cost: O(1); when nothing is unsent,
+// assign() looks at all windows and at most kLook shared pieces.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/base/ids.h"
+#include "daemon/base/random.h"
+#include "daemon/base/time.h"
+#include "daemon/swarm/swarm.h"
+
+namespace p2p::swarm {
+
+class Origin {
+ public:
+  // What a session should have to do beyond what it has asked for: a suggestion takes this long to come, be
+  // taken, and be seen to be taken.
+  static constexpr Duration kAheadTime = 500ms;
+  static constexpr std::uint32_t kAheadLeast = 2;
+  static constexpr Duration kPatienceLeast = 2s;
+  static constexpr Duration kPatienceUnknown = 60s;  // while no piece has come back yet
+  static constexpr int kPatienceTimes = 4;           // of the usual time from suggestion to Have
+
+  // `holders(piece)`: how many peers have it.
+  template <class Holders>
+  Origin(std::uint32_t pieces, Random& random, Holders holders) : places_(pieces), unsettled_(pieces) {
+    const auto first = pieces == 0 ? 0 : static_cast<std::uint32_t>(random.below(pieces));
+    for (std::uint32_t i = 0; i < pieces; ++i) {
+      const PieceIndex piece{(first + i) % pieces};
+      unsent_.push_back(piece);
+      on_holders(piece, holders(piece), TimePoint{});
+    }
+  }
+
+  void on_requested(PieceIndex piece, SessionId session, TimePoint now);
+  void on_holders(PieceIndex piece, std::uint32_t holders, TimePoint now);
+  // Gives back what was in its window; the caller says with on_holders() what others have of it.
+  std::vector<PieceIndex> on_closed(SessionId session);
+
+  // Another piece for a session that has `pieces` and takes `pieces_per_second` from us; nothing when its
+  // window is full or there is nothing to give.
+  std::optional<PieceIndex> assign(SessionId session, const Bitfield& pieces, double pieces_per_second,
+                                   TimePoint now);
+
+  std::uint32_t unsettled() const { return unsettled_; }
+  // When assign() may have something that it had not before; max() when no peer holds anything back.
+  TimePoint next_deadline() const;
+  // For tests: U unsent, S suggested, T taken, 1 shared, # settled.
+  std::string picture() const;
+
+ private:
+  static constexpr std::size_t kLook = 64;
+  enum class State : std::uint8_t { Unsent, Suggested, Taken, Shared, Settled };
+  struct Place {
+    State state = State::Unsent;
+    SessionId session{};  // whose window it is in
+  };
+  struct Entry {
+    PieceIndex piece;
+    TimePoint since;
+  };
+  Duration patience() const;
+  bool is_in_window(PieceIndex piece) const;
+  void drop_stale();                                            // from the front of unsent_ and shared_
+  std::optional<TimePoint> take_from_window(PieceIndex piece);  // since when it was there
+  void put(PieceIndex piece, SessionId session, TimePoint now);
+  std::optional<PieceIndex> overdue_in_window(SessionId except, const Bitfield& pieces, TimePoint now) const;
+  std::optional<PieceIndex> overdue_shared(const Bitfield& pieces, TimePoint now) const;
+
+  std::vector<Place> places_;
+  std::deque<PieceIndex> unsent_;                   // and some that are not any more
+  std::deque<Entry> shared_;                        // since when; and some that are not any more
+  std::map<SessionId, std::deque<Entry>> windows_;  // oldest first
+  std::uint32_t unsettled_;
+  std::optional<Duration> usual_time_;  // from suggestion to Have, smoothed
+};
+
+}  // namespace p2p::swarm

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Origin mode: who is told to fetch which piece from us. The plan is Origin's.
+#include <memory>
+
+#include "daemon/swarm/origin.h"
+#include "daemon/swarm/peer_session.h"
+#include "daemon/swarm/piece_picker.h"
+#include "daemon/swarm/swarm.h"
+
+namespace p2p::swarm {
+
+void Swarm::begin_origin(TimePoint now) {
+  origin_ = std::make_unique<Origin>(geometry_.pieces(), random_,
+                                     [this](PieceIndex piece) { return picker_->availability(piece); });
+  tell_direction();
+  direct_all(now);
+}
+
+// BEP 10 allows a handshake at any time; what it says is true from then on.
+void Swarm::tell_direction() {
+  const bool directing = origin_ != nullptr && origin_->unsettled() > 0;
+  if (directing_ == directing) return;
+  directing_ = directing;
+  for (const auto& [id, session] : sessions_) send_extensions(*session);
+}
+
+void Swarm::direct(PeerSession& session, TimePoint now) {
+  if (!directing_ || !session.unchoked || !session.interested_in_us || !session.abilities().fast) return;
+  const double rate = session.upload_rate(now) / geometry_.piece_length();
+  while (const auto piece = origin_->assign(session.id(), session.pieces(), rate, now))
+    send(session, wire::Suggest{*piece});
+}
+
+void Swarm::direct_all(TimePoint now) {
+  if (!directing_) return;
+  for (const auto& [id, session] : sessions_) direct(*session, now);
+  // What is overdue now has nobody to go to: looked at again, not at once.
+  wake_at(std::max(origin_->next_deadline(), now + Origin::kAheadTime));
+}
+
+void Swarm::on_pieces_seen(const Bitfield& pieces, TimePoint now) {
+  if (!origin_) return;
+  for (std::uint32_t i = 0; i < pieces.size(); ++i) {
+    if (pieces.has(PieceIndex{i})) tell_holders(PieceIndex{i}, now);
+  }
+  tell_direction();
+}
+
+// Called when the picker has forgotten the session. Somebody who had everything is believed to be still
+// there for the others: both of us were complete, which ends a link.
+void Swarm::on_pieces_gone(const PeerSession& session, TimePoint now) {
+  if (!origin_) return;
+  close_window(session, now);
+  if (session.pieces().all()) return;
+  for (std::uint32_t i = 0; i < session.pieces().size(); ++i) {
+    if (session.pieces().has(PieceIndex{i})) tell_holders(PieceIndex{i}, now);
+  }
+  tell_direction();
+}
+
+void Swarm::tell_holders(PieceIndex piece, TimePoint now) {
+  if (origin_) origin_->on_holders(piece, picker_->availability(piece), now);
+}
+
+void Swarm::close_window(const PeerSession& session, TimePoint now) {
+  if (!origin_) return;
+  for (const auto piece : origin_->on_closed(session.id())) tell_holders(piece, now);
+}
+
+}  // namespace p2p::swarm
