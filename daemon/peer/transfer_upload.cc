@@ -59,7 +59,7 @@ bool Transfer::may_upload() {
   return false;
 }
 
-// Begins behind the link that had the last turn.
+// Begins behind the link that had the last turn. All are pumped: one that gets nothing lines up again.
 void Transfer::pump_uploads() {
   std::vector<std::pair<swarm::SessionId, PeerLink*>> links;
   for (const auto& [session, state] : links_) links.emplace_back(session, state.link);
@@ -69,7 +69,6 @@ void Transfer::pump_uploads() {
     const auto before = upload_allowance_;
     pump_upload(*link);
     if (upload_allowance_ != before) last_upload_turn_ = session;
-    if (upload_allowance_ <= 0 && !services_.upload.unlimited()) break;
   }
 }
 

@@ -25,12 +25,16 @@ def exchange(size, rate, seconds_max):
             expect(row['seconds'] < seconds_max,
                    f'{peer.name} took {row["seconds"]} s, not under {seconds_max}')
             expect(sha1_of(row['path']) == sha1_of(path), f'{peer.name} has other content')
+        copies = sum(source['bytes'] for row in rows.values() for source in row['sources']
+                     if source['user'] == 'alice') / size
+        print(f'{copies:.3f} copies left alice')
+        expect(copies <= 1.1, f'{copies:.3f} copies left the publisher')
         print(f'both complete after {seconds:.2f} s; one upload takes {size / rate:.2f} s')
 
 
 @test(timeout=120, alone=True)
 def each_of_two_members_gets_a_third_from_the_other():
-    exchange(32 * MIB, 8 * MIB, seconds_max=1.8 * 4)
+    exchange(32 * MIB, 8 * MIB, seconds_max=1.5 * 4)
 
 
 @test(tags=['release'], timeout=300, alone=True)
