@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 #include <fmt/format.h>
 #include <sstream>
 
@@ -144,6 +145,13 @@ Result<Loaded> load_options(int argc, const char* const* argv) {
   }
   if (options.download_dir.empty()) options.download_dir = xdg("XDG_DOWNLOAD_DIR", "Downloads");
   if (options.download_dir.empty()) options.download_dir = options.data_dir + "/downloads";
+  // As seen from the folder where it was started; paths are stored, and may not depend on that.
+  for (auto* path : {&options.data_dir, &options.control_path, &options.download_dir}) {
+    std::error_code error;
+    const auto absolute = std::filesystem::absolute(*path, error);
+    if (error) return fail(system_error(error.value(), *path));
+    *path = absolute.lexically_normal().string();
+  }
   return loaded;
 }
 

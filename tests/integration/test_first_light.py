@@ -3,7 +3,8 @@
 import os
 import re
 
-from harness import KIB, MIB, World, expect, expect_equal, pieces_sha1_of, sha1_of, test, wait_until
+from harness import (KIB, MIB, Peer, World, expect, expect_equal, pieces_sha1_of, program, sha1_of, test,
+                     wait_until)
 
 HEX40 = re.compile(r'[0-9a-f]{40}\Z')
 HEX64 = re.compile(r'[0-9a-f]{64}\Z')
@@ -249,3 +250,22 @@ def a_member_serves_what_it_has_when_the_publisher_is_gone():
 
         expect_equal(sha1_of(row['path']), sha1_of(path))
         expect_equal({source['user'] for source in carol.show(row['id'])['sources']}, {'bob'})
+
+
+@test(timeout=60)
+def relative_paths_begin_where_the_daemon_was_started():
+    with World() as world:
+        alice = world.peer('alice')
+        alice.ok('group', 'create', 'lab')
+        path = world.file('film.bin', MIB)
+        alice.ok('file', 'share', path, 'lab', '--wait')
+        bob = Peer(world, 'bob')
+        bob.command = lambda: [program('p2pd'), '--data-dir', 'data', '--listen', '127.0.0.1:0',
+                               '--control', 'ctl.sock', '--download-dir', 'downloads']
+        bob.start().enrol()
+        world.join('lab', alice, bob)
+
+        row = bob.ok('download', 'start', 'lab/film.bin', '--wait')
+
+        expect_equal(row['path'], os.path.join(bob.downloads, 'film.bin'))
+        expect_equal(sha1_of(row['path']), sha1_of(path))
