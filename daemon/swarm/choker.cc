@@ -10,10 +10,14 @@ namespace {
 
 enum class Rank : std::uint8_t { InTurn, Waiting, TurnOver, Uninterested };
 
+TimePoint turn_end(const Contender& contender, Duration interval) {
+  return std::max(contender.since + interval, contender.held_until);
+}
+
 Rank rank_of(const Contender& contender, Duration interval, TimePoint now) {
   if (!contender.interested) return Rank::Uninterested;
   if (!contender.unchoked) return Rank::Waiting;
-  return now - contender.since < interval ? Rank::InTurn : Rank::TurnOver;
+  return now < turn_end(contender, interval) ? Rank::InTurn : Rank::TurnOver;
 }
 
 }  // namespace
@@ -44,7 +48,7 @@ TimePoint next_rotation(const std::vector<Contender>& contenders, Duration inter
   TimePoint next = TimePoint::max();
   for (const auto& contender : contenders) {
     if (!contender.interested) continue;
-    if (contender.unchoked) next = std::min(next, contender.since + interval);
+    if (contender.unchoked) next = std::min(next, turn_end(contender, interval));
     else waiting = true;
   }
   return waiting ? next : TimePoint::max();

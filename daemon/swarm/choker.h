@@ -4,7 +4,8 @@
 // Members of a group are known and cooperate, so there is no barter: slots exist to keep each transfer
 // fast enough to be useful. When more sessions want than there are slots, a session keeps its slot for
 // one interval and then yields to whoever has waited longest. Turns are by time, not by bytes: a byte
-// quota would let slow sessions hold the slots and leave the uplink idle.
+// quota would let slow sessions hold the slots and leave the uplink idle. In origin mode a turn lasts until
+// the pieces that were suggested have come (Contender::held_until): half of a piece is of no use to others.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ struct Contender {
   SessionId session;
   bool interested = false;
   bool unchoked = false;
-  TimePoint since{};  // unchoked: when its turn began; choked and interested: since when it waits
+  TimePoint since{};       // unchoked: when its turn began; choked and interested: since when it waits
+  TimePoint held_until{};  // its turn does not end before: what was sent of a piece would be lost
 };
 
 // The sessions to be unchoked, in ascending order; at most `slots`. A session that is not interested

@@ -93,6 +93,12 @@ std::optional<PieceIndex> Origin::overdue_shared(const Bitfield& pieces, TimePoi
   return std::nullopt;
 }
 
+TimePoint Origin::awaited_until(SessionId session) const {
+  const auto window = windows_.find(session);
+  if (window == windows_.end() || window->second.empty()) return TimePoint{};
+  return window->second.front().since + patience();
+}
+
 Duration Origin::patience() const {
   if (!usual_time_) return kPatienceUnknown;
   return std::max<Duration>(kPatienceLeast, *usual_time_ * kPatienceTimes);

@@ -73,6 +73,8 @@ class Origin {
   std::optional<PieceIndex> assign(SessionId session, const Bitfield& pieces, double pieces_per_second,
                                    TimePoint now);
 
+  // Until when what is in the session's window may be expected of it; the past when there is nothing.
+  TimePoint awaited_until(SessionId session) const;
   std::uint32_t unsettled() const { return unsettled_; }
   // When assign() may have something that it had not before; max() when no peer holds anything back.
   TimePoint next_deadline() const;

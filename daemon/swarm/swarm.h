@@ -242,6 +242,7 @@ class Swarm {
 
   // swarm_upload.cc
   std::vector<Contender> contenders() const;
+  bool is_turn_over(const PeerSession& session, TimePoint now) const;
   void run_choker(TimePoint now);
   void choke(PeerSession& session, TimePoint now);
 
@@ -254,6 +255,7 @@ class Swarm {
   std::deque<Action> actions_;
   std::unique_ptr<PiecePicker> picker_;
   std::unique_ptr<Origin> origin_;  // while we are complete
+  bool others_wait_ = false;        // for a slot
   bool directing_ = false;          // as the sessions were told
   std::map<SessionId, std::unique_ptr<PeerSession>> sessions_;
   SessionId next_session_{1};

@@ -76,6 +76,7 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Have& message, T
   if (origin_) {
     tell_holders(message.piece, now);
     tell_direction();
+    if (directing_ && is_turn_over(session, now)) run_choker(now);
     direct(session, now);
   }
   session.barren_generation = 0;

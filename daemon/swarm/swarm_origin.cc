@@ -26,6 +26,7 @@ void Swarm::tell_direction() {
 
 void Swarm::direct(PeerSession& session, TimePoint now) {
   if (!directing_ || !session.unchoked || !session.interested_in_us || !session.abilities().fast) return;
+  if (is_turn_over(session, now)) return;  // it ends what it has
   const double rate = session.upload_rate(now) / geometry_.piece_length();
   while (const auto piece = origin_->assign(session.id(), session.pieces(), rate, now))
     send(session, wire::Suggest{*piece});

@@ -33,14 +33,22 @@ void Swarm::on_upload_failed(SessionId id, const wire::BlockSpan& block, TimePoi
 std::vector<Contender> Swarm::contenders() const {
   std::vector<Contender> result;
   result.reserve(sessions_.size());
-  for (const auto& [id, session] : sessions_)
-    result.push_back({id, session->interested_in_us, session->unchoked, session->choker_since});
+  for (const auto& [id, session] : sessions_) {
+    const auto held_until = directing_ ? origin_->awaited_until(id) : TimePoint{};
+    result.push_back({id, session->interested_in_us, session->unchoked, session->choker_since, held_until});
+  }
   return result;
+}
+
+bool Swarm::is_turn_over(const PeerSession& session, TimePoint now) const {
+  return others_wait_ && session.unchoked && now - session.choker_since >= options_.choke_interval;
 }
 
 void Swarm::run_choker(TimePoint now) {
   const auto all = contenders();
-  wake_at(next_rotation(all, options_.choke_interval));
+  const auto rotation = next_rotation(all, options_.choke_interval);
+  wake_at(rotation);
+  others_wait_ = rotation != TimePoint::max();
   const auto chosen = choose_unchoked(all, options_.upload_slots, options_.choke_interval, now);
   for (const auto& [id, session] : sessions_) {
     const bool unchoke = std::binary_search(chosen.begin(), chosen.end(), id);

@@ -77,6 +77,18 @@ TEST(a_fast_session_gets_a_larger_window) {
   EXPECT_EQ(plan.fill(kOne, at(0s), 10).size(), Origin::kAheadLeast + 5u);
 }
 
+TEST(a_session_is_awaited_while_its_window_may_still_bring_something) {
+  Plan plan("....");
+  EXPECT_EQ(plan.origin.awaited_until(kOne), TimePoint{});
+  const auto window = plan.fill(kOne);
+  plan.origin.on_holders(window[0], 1, at(1s));
+
+  EXPECT_EQ(plan.origin.awaited_until(kOne), at(4s));  // four times the second that one took
+
+  plan.origin.on_holders(window[1], 1, at(1s));
+  EXPECT_EQ(plan.origin.awaited_until(kOne), TimePoint{});
+}
+
 TEST(what_was_seen_at_a_peer_is_suggested_to_nobody) {
   Plan plan("...");
   plan.origin.on_holders(PieceIndex{1}, 1, at(0s));
@@ -242,6 +254,32 @@ TEST(what_was_not_suggested_is_served_all_the_same) {
   EXPECT(world.swarm.next_upload(one) == span(free, 0));
 }
 
+TEST(a_turn_lasts_until_what_was_suggested_has_come_or_takes_too_long) {
+  swarm::Options options;
+  options.upload_slots = 1;
+  World world("########", options);
+  const auto one = world.taker(1);
+  const auto other = world.taker(2);
+  auto suggested = world.take<wire::Suggest>(one);
+  EXPECT_EQ(suggested.size(), 2u);
+  world.now += 9s;
+  world.say(one, wire::Have{suggested[0].piece});
+  EXPECT_EQ(world.take<wire::Suggest>(one).size(), 1u);
+
+  world.now += 1s;
+  world.swarm.on_timer(world.now);
+  world.say(one, wire::Have{suggested[1].piece});
+  EXPECT(world.take<wire::Choke>(one).empty());
+  EXPECT(world.take<wire::Suggest>(one).empty());  // it only ends what it has
+
+  world.now += Origin::kPatienceUnknown;
+  world.swarm.on_timer(world.now);
+  world.drain();
+
+  EXPECT_EQ(world.take<wire::Choke>(one).size(), 1u);
+  EXPECT_EQ(world.take<wire::Unchoke>(other).size(), 1u);
+}
+
 // --- a swarm that is directed ------------------------------------------------------------------------
 
 wire::Extended direction(bool directs) {
@@ -348,6 +386,7 @@ int main() {
       cmocka_unit_test(windows_are_disjoint_and_only_of_what_nobody_has),
       cmocka_unit_test(a_window_is_filled_when_its_session_begins_a_piece),
       cmocka_unit_test(a_fast_session_gets_a_larger_window),
+      cmocka_unit_test(a_session_is_awaited_while_its_window_may_still_bring_something),
       cmocka_unit_test(what_was_seen_at_a_peer_is_suggested_to_nobody),
       cmocka_unit_test(what_leaves_with_its_session_goes_to_another),
       cmocka_unit_test(a_piece_that_nobody_has_any_more_is_sent_again),
@@ -360,6 +399,7 @@ int main() {
       cmocka_unit_test(a_choked_peer_has_no_window),
       cmocka_unit_test(who_needs_something_directs_nobody),
       cmocka_unit_test(what_was_not_suggested_is_served_all_the_same),
+      cmocka_unit_test(a_turn_lasts_until_what_was_suggested_has_come_or_takes_too_long),
       cmocka_unit_test(only_what_is_suggested_is_asked_in_that_order),
       cmocka_unit_test(a_suggestion_that_comes_from_a_peer_already_is_left_to_the_peer),
       cmocka_unit_test(who_directs_hears_of_every_piece),

@@ -160,7 +160,7 @@ TEST(request_queue_is_bounded_and_who_keeps_asking_is_closed) {
 TEST(slots_rotate_by_time_and_choking_rejects_what_waits) {
   swarm::Options options;
   options.upload_slots = 1;
-  World world("##", options);
+  World world("#.", options);
   const auto first = world.taker(1);
   const auto second = world.taker(2);
   world.say(first, wire::Request{span(0, 0)});
