@@ -174,6 +174,8 @@ class Swarm {
   // --- questions -----------------------------------------------------------------------------------
   const Bitfield& have() const { return have_; }
   bool complete() const { return have_.all(); }
+  // Somebody still depends on us for a piece, and peers are told what to fetch (origin.h).
+  bool directs() const { return directing_; }
   const Totals& totals() const { return totals_; }
   std::vector<SessionView> sessions(TimePoint now) const;
   // Payload kept, by the device that sent it; survives its sessions.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <optional>
 
 #include "daemon/base/check.h"
@@ -14,6 +15,7 @@ namespace p2p::sim {
 namespace {
 
 constexpr std::uint64_t kMiB = 1024 * 1024;
+constexpr std::uint64_t kLooksForMemory = 256;
 // What Ethernet, IP and TCP (with timestamps) add to a full segment.
 constexpr double kEthernet = 1514.0 / 1448.0;
 
@@ -23,11 +25,19 @@ void measure(const SwarmWorld& world, const Scenario& one, Figures& figures) {
   std::uint64_t duplicate = 0;
   std::uint64_t wasted = 0;
   auto first = Duration::max();
+  auto rates = one.rates;
+  std::sort(rates.begin(), rates.end());
+  const double slowest = rates.front();
+  const double piece_time = one.piece_bytes / *std::upper_bound(rates.begin(), rates.end() - 1, slowest);
   for (SwarmWorld::Member member = 1; member < world.members(); ++member) {
     const auto& totals = world.swarm(member).totals();
     payload += totals.downloaded;
     duplicate += totals.duplicate;
     wasted += totals.wasted;
+    if (world.has_left(member)) continue;
+    const bool is_slowest = rates.back() > slowest && one.rates[member % one.rates.size()] == slowest;
+    const Duration ending = world.completed_at(member) - world.nearly_complete_at(member);
+    if (!is_slowest) figures.last_pieces = std::max(figures.last_pieces, seconds_of(ending) / piece_time);
     first = std::min(first, world.completed_at(member) - member * one.stagger);
   }
   figures.last = seconds_of(world.last_completed_at()) / upload;
@@ -86,7 +96,21 @@ const std::vector<Scenario>& scenarios() {
       {.name = "equal-50", .members = 50, .size = 64 * kMiB},
       {.name = "equal-200", .members = 200, .size = 128 * kMiB},
       {.name = "far-8", .members = 8, .latency = 100ms},
-      {.name = "publisher-dies", .members = 20, .size = 32 * kMiB, .publisher_dies = true},
+      {.name = "publisher-dies",
+       .members = 20,
+       .size = 32 * kMiB,
+       .publisher_dies = Scenario::PublisherDies::WithFullCopy},
+      {.name = "origin-ends",
+       .members = 20,
+       .size = 32 * kMiB,
+       .publisher_dies = Scenario::PublisherDies::WhenOriginEnds},
+      {.name = "churn-50", .members = 50, .size = 64 * kMiB, .churn = 0.2},
+      {.name = "churn-200", .members = 200, .churn = 0.2},
+      {.name = "last-piece",
+       .members = 8,
+       .size = 16 * kMiB,
+       .rates = {1.25e6, 1.25e6, 1.25e6, 0.125e6, 1.25e6, 1.25e6, 1.25e6, 1.25e6, 1.25e6}},
+      {.name = "long-link", .members = 1, .latency = 50ms},
       {.name = "full-disks", .members = 8, .size = 32 * kMiB, .write_errors = 0.01},
   };
   return all;
@@ -107,28 +131,51 @@ Figures play(const Scenario& one, std::uint64_t seed, std::FILE* out) {
   options.network.framing = one.framing;
   options.write_errors = one.write_errors;
   SwarmWorld world(*meta::Geometry::make(one.size, one.piece_bytes), seed, options);
-  for (std::uint32_t i = 0; i <= one.members; ++i) {
-    const double rate = one.rates[i % one.rates.size()];
+  const auto memory_before = mallinfo2().uordblks;
+  const auto add = [&](std::uint32_t number) {
+    const double rate = one.rates[number % one.rates.size()];
     swarm::Options swarm;
     swarm.open_pieces_max = static_cast<std::uint32_t>(limits::kUnverifiedBytes / one.piece_bytes);
-    world.add(
-        {.uplink = rate, .downlink = rate, .seed = i == 0, .links_wanted = one.links_wanted, .swarm = swarm});
+    return world.add({.uplink = rate,
+                      .downlink = rate,
+                      .seed = number == 0,
+                      .links_wanted = one.links_wanted,
+                      .swarm = swarm});
+  };
+  for (std::uint32_t i = 0; i <= one.members; ++i) {
+    add(i);
     if (i == 0 || one.stagger == Duration{}) world.join(i);
     else world.at((i - 1) * one.stagger, [&world, i] { world.join(i); });
   }
+  Random random(seed);
+  const auto changes = static_cast<std::uint32_t>(one.churn * one.members);
+  for (std::uint32_t i = 1; i <= changes; ++i) {
+    const double upload = static_cast<double>(one.size) / one.rates[0];
+    world.at(Duration(static_cast<Duration::rep>(random.unit() * upload * 1e9)), [&world, &add, i] {
+      world.leave(i);
+      world.join(add(i));
+    });
+  }
   std::optional<Timeline> timeline;
   if (out != nullptr) timeline.emplace(world, out);
-  bool publisher_there = one.publisher_dies;
+  bool publisher_there = one.publisher_dies != Scenario::PublisherDies::Never;
   Figures figures;
+  std::size_t memory = 0;
+  std::uint64_t looks = 0;
   figures.complete = world.run(
       [&] {
-        if (publisher_there && world.full_copy_without(0)) {
+        if (looks++ % kLooksForMemory == 0) memory = std::max(memory, mallinfo2().uordblks);
+        if (publisher_there &&
+            (one.publisher_dies == Scenario::PublisherDies::WithFullCopy ? world.full_copy_without(0)
+                                                                         : !world.swarm(0).directs())) {
           publisher_there = false;
           world.leave(0);
         }
         return world.all_complete();
       },
       one.limit);
+  figures.kib_a_member = static_cast<double>(memory - std::min(memory, memory_before)) / 1024 /
+                         static_cast<double>(world.members());
   world.check_invariants();
   measure(world, one, figures);
   figures.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -137,11 +184,12 @@ Figures play(const Scenario& one, std::uint64_t seed, std::FILE* out) {
 
 std::string describe(const Scenario& one, std::uint64_t seed, const Figures& figures) {
   auto text = fmt::format(
-      "{} {}: {}last {:.3f} first {:.3f} copies {:.3f} duplicate {:.4f} wasted {:.4f}, {:.1f} M events, "
-      "{:.0f} k/s, digest {:016x}",
+      "{} {}: {}last {:.3f} first {:.3f} copies {:.3f} duplicate {:.4f} wasted {:.4f} last pieces {:.2f}, "
+      "{:.0f} KiB a member, {:.1f} M events, {:.0f} k/s, digest {:016x}",
       one.name, seed, figures.complete ? "" : "INCOMPLETE ", figures.last, figures.first, figures.copies,
-      figures.duplicate, figures.wasted, static_cast<double>(figures.events) / 1e6,
-      static_cast<double>(figures.events) / 1e3 / figures.seconds, figures.digest);
+      figures.duplicate, figures.wasted, figures.last_pieces, figures.kib_a_member,
+      static_cast<double>(figures.events) / 1e6, static_cast<double>(figures.events) / 1e3 / figures.seconds,
+      figures.digest);
   for (const auto& violation : figures.violations) text += "\n  " + violation;
   return text;
 }

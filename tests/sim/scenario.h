@@ -22,7 +22,10 @@ struct Scenario {
   double framing = 1;
   Duration stagger{};
   std::size_t links_wanted = limits::kLinksWanted;
-  bool publisher_dies = false;  // when the others hold a full copy
+  enum class PublisherDies : std::uint8_t { Never, WithFullCopy, WhenOriginEnds };
+  PublisherDies publisher_dies =
+      PublisherDies::Never;  // when the others hold a full copy; or two, by what it saw
+  double churn = 0;          // part of the members that goes before it has all, and for whom others come
   double write_errors = 0;
   Duration limit = 30min;
 };
@@ -34,6 +37,10 @@ struct Figures {
   double copies = 0;     // that the publisher sent
   double duplicate = 0;  // part of all payload
   double wasted = 0;
+  // The longest from 99 % to all, of those that are not the slowest, in times that the slowest of these needs
+  // for a piece.
+  double last_pieces = 0;
+  double kib_a_member = 0;  // of memory, at most
   std::uint64_t events = 0;
   double seconds = 0;  // of the clock on the wall
   std::uint64_t digest = 0;

@@ -5,8 +5,11 @@
 //   simulate SCENARIO [SEED [COUNT]]  COUNT seeds from SEED on (1, 1); 0: until it is told to stop
 //   simulate SCENARIO SEED timeline   one seed, with what the uplinks do
 //
-// Exit status 1 when somebody did not complete or a check failed; the line has name and seed to play again.
+// Told to stop (SIGINT, SIGTERM) it ends the run under way, prints the medians and says how it went: exit
+// status 1 when somebody did not complete or a check failed in any run; the command to play that one again
+// follows its line.
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -17,6 +20,8 @@
 using namespace p2p;
 
 namespace {
+
+volatile std::sig_atomic_t stop = 0;
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -43,14 +48,18 @@ int main(int count, char** words) {
     return 0;
   }
   const auto seeds = count > 3 ? std::strtoull(words[3], nullptr, 10) : 1;
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { stop = 1; });
   std::vector<double> last;
   std::vector<double> copies;
   bool good = true;
-  for (std::uint64_t i = 0; seeds == 0 || i < seeds; ++i) {
+  for (std::uint64_t i = 0; stop == 0 && (seeds == 0 || i < seeds); ++i) {
     const auto figures = sim::play(*found, seed + i);
     std::printf("%s\n", sim::describe(*found, seed + i, figures).c_str());
+    if (!figures.complete || !figures.violations.empty()) {
+      good = false;
+      std::printf("FAILED; again: %s %s %llu\n", words[0], words[1], seed + i);
+    }
     std::fflush(stdout);
-    good = good && figures.complete && figures.violations.empty();
     last.push_back(figures.last);
     copies.push_back(figures.copies);
   }

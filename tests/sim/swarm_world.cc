@@ -247,6 +247,7 @@ void SwarmWorld::act(Member member, const swarm::Action& action) {
       if (++end_of(direction).outstanding > limits::kRequestsFromPeer)
         violate(member, "more requests outstanding than allowed");
     }
+    look_ = look_ || std::holds_alternative<wire::Extended>(sent->message);
     send(direction, sent->message, bytes_of(sent->message));
   } else if (const auto* filled = std::get_if<swarm::PieceFilled>(&action)) {
     check_piece(member, filled->piece);
@@ -321,6 +322,9 @@ void SwarmWorld::on_item(Direction direction, const Item& item) {
     auto& outstanding = far_end_of(direction).outstanding;
     outstanding -= std::min(outstanding, 1u);
     swarm.on_block(end.session, piece->block, events_.now());
+    auto& nearly_at = members_[end.member].nearly_complete_at;
+    if (nearly_at == Duration{} && swarm.totals().downloaded * 100 >= geometry_.size() * 99)
+      nearly_at = now();
   } else {
     if (std::holds_alternative<wire::Reject>(item.message)) {
       auto& outstanding = far_end_of(direction).outstanding;

@@ -65,7 +65,8 @@ class SwarmWorld final : private Network::Listener {
   void set_island(Member member, std::uint32_t island) { network_.set_island(member, island); }
   void at(Duration time, std::function<void()> script);
 
-  // Runs until `done`, looked at whenever a piece was stored, a link closed or a script ran, or until the
+  // Runs until `done`, looked at whenever a piece was stored, a link closed, somebody began or ceased to
+  // direct, or a script ran, or until the
   // virtual time `limit`; true if done.
   bool run(const std::function<bool()>& done, Duration limit);
   bool all_complete() const;  // all that have not left
@@ -81,6 +82,7 @@ class SwarmWorld final : private Network::Listener {
   Network& network() { return network_; }
   Duration now() const { return events_.now().time_since_epoch(); }
   Duration completed_at(Member member) const { return members_[member].completed_at; }
+  Duration nearly_complete_at(Member member) const { return members_[member].nearly_complete_at; }  // 99 %
   Duration last_completed_at() const;
   std::uint64_t digest() const { return digest_; }  // of everything so far
   std::uint64_t events() const { return events_.happened(); }
@@ -110,6 +112,7 @@ class SwarmWorld final : private Network::Listener {
     TimePoint timer = TimePoint::max();
     TimePoint dial_timer = TimePoint::max();
     TimePoint disk_free{};
+    Duration nearly_complete_at{};
     Duration completed_at{};
     bool joined = false;
     bool left = false;

@@ -124,8 +124,25 @@ TEST(the_same_seed_is_the_same_run) {
 
 TEST(members_complete_when_the_publisher_dies_with_a_full_copy_among_them) {
   auto scenario = small(6);
-  scenario.publisher_dies = true;
+  scenario.publisher_dies = sim::Scenario::PublisherDies::WithFullCopy;
   for (std::uint64_t seed = 1; seed <= 5; ++seed) play_well(scenario, seed);
+}
+
+TEST(members_complete_when_the_publisher_dies_as_it_ceases_to_direct) {
+  auto scenario = small(6);
+  scenario.publisher_dies = sim::Scenario::PublisherDies::WhenOriginEnds;
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) play_well(scenario, seed);
+}
+
+TEST(members_complete_while_others_come_and_go) {
+  auto scenario = small(10);
+  scenario.churn = 0.2;
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) play_well(scenario, seed);
+}
+
+TEST(a_link_of_100_ms_and_100_mbit_is_filled) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed)
+    EXPECT(play_well(sim::scenario("long-link"), seed).last <= 1 / 0.9);
 }
 
 TEST(full_disks_delay_and_blame_nobody) {
@@ -182,6 +199,9 @@ int main() {
       cmocka_unit_test(nothing_arrives_on_a_link_that_was_cut_and_a_partition_only_delays),
       cmocka_unit_test(the_same_seed_is_the_same_run),
       cmocka_unit_test(members_complete_when_the_publisher_dies_with_a_full_copy_among_them),
+      cmocka_unit_test(members_complete_when_the_publisher_dies_as_it_ceases_to_direct),
+      cmocka_unit_test(members_complete_while_others_come_and_go),
+      cmocka_unit_test(a_link_of_100_ms_and_100_mbit_is_filled),
       cmocka_unit_test(full_disks_delay_and_blame_nobody),
       cmocka_unit_test(members_of_two_islands_complete_when_they_are_together_again),
       cmocka_unit_test(who_left_is_not_waited_for),
