@@ -222,7 +222,7 @@ class Swarm {
   bool may_request();
   void charge(std::int64_t bytes);
   std::optional<BlockRef> pick_for(PeerSession& session, TimePoint now);
-  std::optional<BlockRef> pick_suggested(PeerSession& session);
+  std::optional<BlockRef> pick_suggested(PeerSession& session, TimePoint now);
   bool leave_shared_to_peers(const PeerSession& session, TimePoint now);
   std::optional<BlockRef> pick_duplicate(PeerSession& session, TimePoint now);
   wire::BlockSpan span_of(BlockRef block) const;

@@ -47,7 +47,7 @@ void Swarm::pump(PeerSession& session, TimePoint now) {
 bool Swarm::request_next(PeerSession& session, TimePoint now) {
   if (!fetching_ || session.choking_us || !session.interested) return false;
   if (session.outstanding() >= session.pipeline_depth(now) || !may_request()) return false;
-  const auto block = session.directs ? pick_suggested(session) : pick_for(session, now);
+  const auto block = session.directs ? pick_suggested(session, now) : pick_for(session, now);
   if (!block) return false;
   const auto span = span_of(*block);
   charge(span.length);
@@ -67,8 +67,9 @@ std::optional<BlockRef> Swarm::pick_for(PeerSession& session, TimePoint now) {
   return end_game ? pick_duplicate(session, now) : std::nullopt;
 }
 
-// What it suggested and nobody sends us, in its order; what was begun is finished first.
-std::optional<BlockRef> Swarm::pick_suggested(PeerSession& session) {
+// What it suggested and nobody sends us, in its order; what was begun is finished first. The end game is for
+// who directs too: what it gave to a slow peer would otherwise come at that peer's pace.
+std::optional<BlockRef> Swarm::pick_suggested(PeerSession& session, TimePoint now) {
   if (auto block = picker_->pick_begun({session.id(), session.pieces(), false, true})) return block;
   auto& suggested = session.suggested;
   while (!suggested.empty()) {
@@ -78,7 +79,9 @@ std::optional<BlockRef> Swarm::pick_suggested(PeerSession& session) {
     suggested.pop_front();
     if (block) return block;
   }
-  return std::nullopt;
+  if (!picker_->all_requested()) return std::nullopt;
+  wake_at(last_look_ + kLookInterval);
+  return pick_duplicate(session, now);
 }
 
 void Swarm::pump_all(TimePoint now) {

@@ -145,6 +145,14 @@ TEST(a_link_of_100_ms_and_100_mbit_is_filled) {
     EXPECT(play_well(sim::scenario("long-link"), seed).last <= 1 / 0.9);
 }
 
+TEST(the_last_piece_does_not_wait_for_a_slow_member) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    const auto figures = play_well(sim::scenario("last-piece"), seed);
+    EXPECT(figures.last_pieces <= 3);
+    EXPECT(figures.duplicate <= 0.03);
+  }
+}
+
 TEST(full_disks_delay_and_blame_nobody) {
   auto scenario = small(4);
   scenario.write_errors = 0.05;
@@ -202,6 +210,7 @@ int main() {
       cmocka_unit_test(members_complete_when_the_publisher_dies_as_it_ceases_to_direct),
       cmocka_unit_test(members_complete_while_others_come_and_go),
       cmocka_unit_test(a_link_of_100_ms_and_100_mbit_is_filled),
+      cmocka_unit_test(the_last_piece_does_not_wait_for_a_slow_member),
       cmocka_unit_test(full_disks_delay_and_blame_nobody),
       cmocka_unit_test(members_of_two_islands_complete_when_they_are_together_again),
       cmocka_unit_test(who_left_is_not_waited_for),
