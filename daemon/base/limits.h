@@ -50,6 +50,10 @@ inline constexpr std::size_t kClientNameBytes = 64;
 inline constexpr std::uint32_t kHashesPerMessage = 512;  // BEP 52
 inline constexpr std::uint32_t kHashProofLayers = 32;    // a tree over 16 TiB has 30 layers above its leaves
 inline constexpr std::uint32_t kMetadataBlockBytes = 16 * 1024;  // BEP 9
+inline constexpr std::size_t kLeafJobsPerLink = 2;   // pieces being read for their leaves (BEP 52)
+inline constexpr std::size_t kLeafJobsPerShare = 8;  // the same, of all links
+inline constexpr double kLeafAnswersPerMinute = 30;  // on one link
+inline constexpr double kLeafAnswersBurst = 64;
 
 // --- Bencode -----------------------------------------------------------------------------------
 inline constexpr std::size_t kBencodeDepthWire = 16;

@@ -61,6 +61,7 @@ void Transfer::halt() {
     }
   }
   swarm_.reset();
+  leaves_.reset();
   buffers_.clear();
   to_verify_.clear();
   verifying_ = 0;
@@ -159,7 +160,10 @@ void Transfer::on_message(PeerLink& link, const wire::Message& message) {
   if (const auto* piece = std::get_if<wire::Piece>(&message)) on_piece(session, *piece);
   else swarm_->on_message(session, message, services_.loop.now());
   drain_actions();
-  if (swarm::MetadataServer::concerns(message)) answer_metadata(link, message);
+  const auto* request = std::get_if<wire::HashRequest>(&message);
+  if (request != nullptr && swarm::LeafServer::concerns(request->range))
+    answer_leaves(session, request->range);
+  else if (swarm::MetadataServer::concerns(message)) answer_metadata(link, message);
 }
 
 // For members who have only the catalogue entry. The swarm has counted the message; what it closed is gone.

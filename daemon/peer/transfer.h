@@ -42,6 +42,7 @@
 #include "daemon/peer/state_store.h"
 #include "daemon/storage/payload_file.h"
 #include "daemon/storage/state_db.h"
+#include "daemon/swarm/leaf_exchange.h"
 #include "daemon/swarm/metadata_exchange.h"
 #include "daemon/swarm/peer_book.h"
 #include "daemon/swarm/shared_limit.h"
@@ -168,6 +169,7 @@ class Transfer {
     PeerLink* link;
     std::size_t reading_bytes = 0;  // asked of the disk, not yet sent
     swarm::MetadataServer::Asker asker = {};
+    swarm::LeafServer::Asker leaf_asker = {};
   };
   struct OpenResult {
     Result<std::shared_ptr<storage::PayloadFile>> file = fail(Code::Internal, "not opened");
@@ -177,6 +179,7 @@ class Transfer {
     bool renamed = false;               // complete under its final name, but not known as such
   };
   struct ReadBatch;
+  struct ReadLeaves;
 
   // transfer.cc
   void enter(Phase phase, std::string cause);
@@ -214,6 +217,9 @@ class Transfer {
   void hash_whole_file();
   void on_whole_file_hashed(const Status& status, const Sha1& sha1);
   void on_file_changed(const Status& read);
+  // transfer_leaves.cc
+  void answer_leaves(swarm::SessionId session, const wire::HashRange& range);
+  void on_leaves_read(swarm::SessionId session, const wire::HashRange& range, const ReadLeaves& read);
   // transfer_view.cc
   pb::control::DownloadState shown_state(std::string& cause) const;
   std::vector<storage::SourceBytes> all_sources() const;
@@ -232,6 +238,7 @@ class Transfer {
   std::shared_ptr<storage::PayloadFile> file_;
   std::unique_ptr<swarm::Swarm> swarm_;
   std::unique_ptr<swarm::MetadataServer> metadata_;  // while somebody asks
+  std::unique_ptr<swarm::LeafServer> leaves_;        // since somebody has asked
   swarm::PeerBook book_;
   std::map<swarm::SessionId, LinkState> links_;
   std::map<DeviceId, swarm::SessionId> sessions_by_device_;
