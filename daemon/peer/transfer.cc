@@ -201,6 +201,15 @@ void Transfer::act(const swarm::Action& action) {
     if (const auto at = links_.find(send->session); at != links_.end()) at->second.link->send(send->message);
   } else if (const auto* filled = std::get_if<swarm::PieceFilled>(&action)) {
     check_piece(filled->piece);
+  } else if (const auto* discarded = std::get_if<swarm::PieceDiscarded>(&action)) {
+    buffers_.erase(discarded->piece);
+  } else if (const auto* convicted = std::get_if<swarm::DeviceConvicted>(&action)) {
+    log::warn("device banned", {{"name", row_.name},
+                                {"group", row_.group_name},
+                                {"device", convicted->device.hex()},
+                                {"user", book_.user_of(convicted->device)},
+                                {"cause", describe(convicted->reason)}});
+    book_.ban(convicted->device, services_.loop.now() + kBanTime);
   } else if (const auto* ready = std::get_if<swarm::UploadReady>(&action)) {
     if (const auto at = links_.find(ready->session); at != links_.end()) pump_upload(*at->second.link);
   } else if (const auto* close = std::get_if<swarm::CloseSession>(&action)) {
@@ -211,7 +220,6 @@ void Transfer::act(const swarm::Action& action) {
                {{"name", row_.name}, {"device", link->device().hex()}, {"cause", describe(close->reason)}});
     detach(*link);
     if (close->reason == swarm::CloseReason::NothingToExchange) book_.on_complete(link->device());
-    if (close->reason == swarm::CloseReason::BadBlock) book_.ban(link->device(), services_.loop.now() + 24h);
     owner_.drop_link(*link);
   } else if (std::holds_alternative<swarm::Completed>(action)) {
     finish();

@@ -18,8 +18,9 @@
 //
 // How a block gets from a link to the disk: on_link_message → swarm says Keep → copied into the piece's
 // buffer → PieceFilled → hash pool: SHA-1 and SHA-256 root → disk pool: one write → the swarm announces
-// it. The other way: the swarm hands out requests while the link is not full and the rate limit allows →
-// disk pool: blocks read straight behind their message heads → one write to TLS.
+// it. A piece whose root is wrong stays in its buffer until the swarm knows which blocks to fetch again, or
+// wants none of it (PieceDiscarded). The other way: the swarm hands out requests while the link is not full
+// and the rate limit allows → disk pool: blocks read straight behind their message heads → one write to TLS.
 //
 // Durability: `row()` is in the database before a command reports success; verified pieces are committed
 // after the data they speak of was synced, at most checkpoint_interval or kCheckpointBytes apart.
@@ -86,6 +87,7 @@ class Transfer {
 
   static constexpr std::size_t kCheckpointBytes = 64 * limits::kMiB;
   static constexpr Duration kSpaceRetry = 2s;
+  static constexpr Duration kBanTime = 24h;  // of a device that was convicted, in this share
 
   // `metainfo` is null while hashing.
   Transfer(TransferServices services, TransferOwner& owner, std::int64_t account, storage::TransferRow row,
@@ -178,6 +180,12 @@ class Transfer {
     bool cut = false;                   // the part file is not as long as it was made
     bool renamed = false;               // complete under its final name, but not known as such
   };
+  // What a pool thread found out about a piece in memory.
+  struct CheckedPiece {
+    bool sha1_good = false;
+    bool root_good = false;
+    swarm::Evidence evidence = {};  // when the root is wrong
+  };
   struct ReadBatch;
   struct ReadLeaves;
 
@@ -203,7 +211,7 @@ class Transfer {
   void on_verified(PieceIndex piece, bool good);
   void activate();
   void check_piece(PieceIndex piece);
-  void on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, bool sha1_good, bool root_good);
+  void on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, CheckedPiece checked);
   void on_piece_written(PieceIndex piece, const Status& status);
   void wait_for_space(const std::string& cause);
   void on_space_timer();

@@ -7,6 +7,7 @@
 #include "daemon/base/check.h"
 #include "daemon/base/log.h"
 #include "daemon/base/units.h"
+#include "daemon/meta/merkle.h"
 #include "daemon/peer/transfer.h"
 
 namespace p2p::peer {
@@ -28,19 +29,20 @@ struct Opened {
   bool renamed = false;
 };
 
-struct CheckedPiece {
-  Status read = {};
-  bool sha1_good = false;
-  bool root_good = false;
+struct Fits {
+  bool sha1 = false;
+  bool root = false;
 };
 
-CheckedPiece check(ByteSpan bytes, const meta::Metainfo& metainfo, PieceIndex piece) {
+Fits check(ByteSpan bytes, const meta::Metainfo& metainfo, PieceIndex piece) {
   const auto& geometry = metainfo.geometry();
   const auto digest = meta::hash_piece(bytes, geometry.piece_length(), geometry.pieces() == 1);
-  CheckedPiece checked;
-  checked.sha1_good = digest.sha1 == metainfo.pieces_sha1()[piece.value];
-  checked.root_good = digest.root == metainfo.piece_layer()[piece.value];
-  return checked;
+  return {digest.sha1 == metainfo.pieces_sha1()[piece.value],
+          digest.root == metainfo.piece_layer()[piece.value]};
+}
+
+swarm::Evidence evidence_of(ByteSpan bytes, const meta::Metainfo& metainfo, PieceIndex piece) {
+  return {*metainfo.pieces_root(), metainfo.piece_layer()[piece.value], meta::leaf_hashes(bytes)};
 }
 
 // A death between the final name and its row leaves the whole file there; it is known by its content.
@@ -51,8 +53,8 @@ bool holds_all(const storage::PayloadFile& file, const meta::Metainfo& metainfo)
   for (std::uint32_t i = 0; i < geometry.pieces(); ++i) {
     Buffer data(geometry.piece_bytes({i}));
     if (!file.read(geometry.piece_offset({i}), data.span())) return false;
-    const auto checked = check(data.view(), metainfo, {i});
-    if (!checked.sha1_good || !checked.root_good) return false;
+    const auto fits = check(data.view(), metainfo, {i});
+    if (!fits.sha1 || !fits.root) return false;
   }
   return true;
 }
@@ -193,8 +195,8 @@ void Transfer::verify_next() {
         [file = file_, metainfo = metainfo_, piece] {
           Buffer data(metainfo->geometry().piece_bytes(piece));
           if (!file->read(metainfo->geometry().piece_offset(piece), data.span())) return false;
-          const auto checked = check(data.view(), *metainfo, piece);
-          return checked.sha1_good && checked.root_good;
+          const auto fits = check(data.view(), *metainfo, piece);
+          return fits.sha1 && fits.root;
         },
         [this, piece](bool good) { on_verified(piece, good); });
   }
@@ -263,20 +265,23 @@ void Transfer::check_piece(PieceIndex piece) {
   buffers_.erase(at);
   ++writes_in_flight_;
   scope_->run(
-      services_.hash, [data, metainfo = metainfo_, piece] { return check(data->view(), *metainfo, piece); },
-      [this, data, piece](CheckedPiece checked) {
-        on_piece_checked(piece, data, checked.sha1_good, checked.root_good);
-      });
+      services_.hash,
+      [data, metainfo = metainfo_, piece] {
+        const auto fits = check(data->view(), *metainfo, piece);
+        CheckedPiece checked{fits.sha1, fits.root, {}};
+        if (!fits.root) checked.evidence = evidence_of(data->view(), *metainfo, piece);
+        return checked;
+      },
+      [this, data, piece](CheckedPiece checked) { on_piece_checked(piece, data, std::move(checked)); });
 }
 
-void Transfer::on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, bool sha1_good,
-                                bool root_good) {
+void Transfer::on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, CheckedPiece checked) {
   if (swarm_ == nullptr) {
     --writes_in_flight_;
     stop_if_idle();
     return;
   }
-  if (root_good && !sha1_good) {
+  if (checked.root_good && !checked.sha1_good) {
     --writes_in_flight_;
     fail_with(Error{
         Code::Integrity,
@@ -285,10 +290,11 @@ void Transfer::on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, 
     stop_if_idle();
     return;
   }
-  if (!root_good) {
+  if (!checked.root_good) {
     --writes_in_flight_;
     log::warn("piece failed hash", {{"name", row_.name}, {"group", row_.group_name}, {"piece", piece.value}});
-    swarm_->on_piece_failed(piece, {}, services_.loop.now());
+    buffers_[piece] = std::move(data);
+    swarm_->on_piece_failed(piece, std::move(checked.evidence), services_.loop.now());
     drain_actions();
     stop_if_idle();
     return;

@@ -245,6 +245,13 @@ void PiecePicker::disown(SessionId session) {
   }
 }
 
+std::uint16_t PiecePicker::add_contributor(OpenPiece& piece, const DeviceId& device) {
+  const auto known = std::find(piece.contributors.begin(), piece.contributors.end(), device);
+  const auto index = static_cast<std::uint16_t>(known - piece.contributors.begin());
+  if (known == piece.contributors.end()) piece.contributors.push_back(device);
+  return index;
+}
+
 PiecePicker::Receipt PiecePicker::receive(BlockRef block, SessionId session, const DeviceId& device) {
   Receipt receipt;
   if (is_received(block)) return {.verdict = BlockVerdict::Duplicate};
@@ -261,9 +268,7 @@ PiecePicker::Receipt PiecePicker::receive(BlockRef block, SessionId session, con
     if (*requester != kNobody && *requester != session) receipt.others[count++] = *requester;
     *requester = kNobody;
   }
-  const auto known = std::find(piece.contributors.begin(), piece.contributors.end(), device);
-  it.source = static_cast<std::uint16_t>(known - piece.contributors.begin());
-  if (known == piece.contributors.end()) piece.contributors.push_back(device);
+  it.source = add_contributor(piece, device);
   piece.kept_any = true;
   receipt.verdict = BlockVerdict::Keep;
   receipt.filled = ++piece.received == piece.blocks.size();
@@ -349,6 +354,23 @@ void PiecePicker::lose(PieceIndex piece) {
 void PiecePicker::fail(PieceIndex piece) {
   if (contributors(piece).size() > 1) parole_.insert(piece);
   lose(piece);
+}
+
+void PiecePicker::reopen(PieceIndex piece, const std::vector<BlockIndex>& bad_blocks) {
+  CHECK(state(piece) == State::Filled && !bad_blocks.empty());
+  pieces_[piece.value].state = State::Open;
+  auto& it = open(piece);
+  it.owner = kNobody;
+  for (const auto block : bad_blocks) it.blocks.at(block.value) = Block{};
+  const auto count = static_cast<std::uint32_t>(bad_blocks.size());
+  it.free += count;
+  free_blocks_ += count;
+  it.received -= count;
+  it.first_free = std::min_element(bad_blocks.begin(), bad_blocks.end())->value;
+  // Whose blocks were all bad has no part in it any more.
+  const auto all = std::exchange(it.contributors, {});
+  for (auto& block : it.blocks)
+    if (block.source != kNotReceived) block.source = add_contributor(it, all[block.source]);
 }
 
 void PiecePicker::withdraw(PieceIndex piece) {

@@ -6,7 +6,7 @@
 //   missing  -> open    by pick(): its first block is requested
 //   open     -> filled  by receive(): its last block came;   -> missing  when all requests were given back
 //                       and none of its blocks had come (otherwise it stays open: its buffer is taken)
-//   filled   -> stored  by store();   -> missing  by fail() or lose()
+//   filled   -> stored  by store();   -> missing  by fail() or lose();   -> open  by reopen()
 //   stored   -> missing by withdraw()
 // A block of an open piece is free -> requested (by one session, in the end game by two) -> received.
 //
@@ -100,7 +100,9 @@ class PiecePicker {
   void store(PieceIndex piece);            // filled -> stored
   void lose(PieceIndex piece);             // filled -> missing
   void fail(PieceIndex piece);             // filled -> missing, on parole if several devices were in it
-  void withdraw(PieceIndex piece);         // stored -> missing
+  // filled -> open: these blocks were wrong and are free again, the others stay. Not empty.
+  void reopen(PieceIndex piece, const std::vector<BlockIndex>& bad_blocks);
+  void withdraw(PieceIndex piece);  // stored -> missing
   // Of a filled piece: who sent its blocks.
   const std::vector<DeviceId>& contributors(PieceIndex piece) const;
   const DeviceId& source(BlockRef block) const;
@@ -144,6 +146,7 @@ class PiecePicker {
   std::optional<BlockRef> pick_shared(const Wish& wish);
   std::optional<BlockRef> pick_new(const Wish& wish);
   BlockRef take_free(OpenPiece& piece, SessionId session);
+  static std::uint16_t add_contributor(OpenPiece& piece, const DeviceId& device);
   void start(PieceIndex piece);
   void reset_blocks(OpenPiece& piece);
   void finish(PieceIndex piece, State state);  // open or filled no more

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sessions come and go, time passes, and what is known is told. Messages: swarm_messages.cc; fetching:
-// swarm_download.cc; serving: swarm_upload.cc.
+// swarm_download.cc; pieces that fail: swarm_blame.cc; serving: swarm_upload.cc.
 #include "daemon/swarm/swarm.h"
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "daemon/swarm/choker.h"
 #include "daemon/swarm/origin.h"
 #include "daemon/swarm/peer_session.h"
+#include "daemon/swarm/piece_inquiry.h"
 #include "daemon/swarm/piece_picker.h"
 #include "daemon/wire/extension.h"
 
@@ -23,6 +24,7 @@ std::string_view describe(CloseReason reason) {
     case CloseReason::MessageFlood: return "too many messages";
     case CloseReason::RequestFlood: return "too many requests";
     case CloseReason::BadBlock: return "block with a wrong hash";
+    case CloseReason::BadLeaves: return "leaves with a wrong root";
     case CloseReason::NothingToExchange: return "both sides are complete";
   }
   return "unknown";
@@ -92,7 +94,9 @@ void Swarm::forget(PeerSession& session, TimePoint now) {
   if (session.counts_as_seed) picker_->remove_seed();
   else picker_->remove_peer(session.pieces());
   on_pieces_gone(session, now);
-  sessions_.erase(session.id());
+  const auto id = session.id();
+  sessions_.erase(id);
+  stop_asking(id, now);
   run_choker(now);
   pump_all(now);
   direct_all(now);
@@ -148,10 +152,12 @@ void Swarm::on_timer(TimePoint now) {
   last_look_ = now;
   next_deadline_ = TimePoint::max();
   snub_silent_sessions(now);
+  stop_waiting_for_leaves(now);
   run_choker(now);
   pump_all(now);
   direct_all(now);
   for (const auto& [id, session] : sessions_) wake_at(session->snub_time());
+  for (const auto& [piece, inquiry] : inquiries_) wake_at(inquiry->deadline());
 }
 
 // --- outputs -----------------------------------------------------------------------------------------
@@ -220,6 +226,10 @@ void Swarm::check_invariants() const {
     CHECK(session->interested == (fetching_ && wanted > 0));
   }
   CHECK(unchoked <= options_.upload_slots);
+  for (const auto& [piece, inquiry] : inquiries_) {
+    CHECK(picker_->state(piece) == PiecePicker::State::Filled);
+    CHECK(inquiry->deadline() != TimePoint::max());
+  }
   for (std::uint32_t i = 0; i < have_.size(); ++i) {
     const bool stored = picker_->state(PieceIndex{i}) == PiecePicker::State::Stored;
     CHECK(stored == have_.has(PieceIndex{i}));

@@ -8,6 +8,10 @@
 //   fetching   open_session → on_message(...) → [Send Interested, Request ...] → on_block(...) says
 //              whether to keep the payload → [PieceFilled] → the driver verifies and stores the piece →
 //              on_piece_stored / on_piece_failed / on_piece_lost → [Send Have to all] ... [Completed]
+//   blame      a piece failed its hash. One device sent all of it: that one is convicted. Several did: its
+//              SHA-256 leaves are asked of a session that has the piece (piece_inquiry.h), then only the
+//              bad blocks are fetched again, and who sent them is convicted. No leaves to be had: the whole
+//              piece comes again from one session alone (parole), and that names who is to blame.
 //   origin     while nobody else has some piece, each peer is told by Suggest which of them to fetch
 //              (origin.h); a peer that directs us so is asked for what it suggests and nothing else
 //   serving    a peer's requests wait in its session; the driver takes one with next_upload() whenever
@@ -28,6 +32,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -66,6 +71,7 @@ enum class CloseReason : std::uint8_t {
   MessageFlood,        // more control messages than allowed
   RequestFlood,        // keeps asking over its limit
   BadBlock,            // sent a block that failed its hash
+  BadLeaves,           // sent leaves that do not give the root of their piece
   NothingToExchange,   // both sides are complete
 };
 std::string_view describe(CloseReason reason);
@@ -79,6 +85,18 @@ struct Send {
 struct PieceFilled {
   PieceIndex piece;
 };
+// A piece that failed begins anew, and the driver drops what it has of it. Without this action it keeps it
+// until it reports again: the blocks that were bad come in place of the old ones.
+struct PieceDiscarded {
+  PieceIndex piece;
+};
+// Proved at first hand: the driver lets this device in no more. Its sessions are closed by actions of their
+// own. At once, for one bad block: a leaf under the signed root is proof, TLS lets nothing change on the way,
+// and an honest member sends only what it has verified.
+struct DeviceConvicted {
+  DeviceId device;
+  CloseReason reason;
+};
 struct CloseSession {  // the session is already forgotten
   SessionId session;
   CloseReason reason;
@@ -90,7 +108,8 @@ struct UploadReady {
 struct Completed {};  // the last piece was stored
 // Something could be requested, and the allowance is used up: allow_requests() when the rate limit allows.
 struct AllowanceSpent {};
-using Action = std::variant<Send, PieceFilled, CloseSession, UploadReady, Completed, AllowanceSpent>;
+using Action = std::variant<Send, PieceFilled, PieceDiscarded, DeviceConvicted, CloseSession, UploadReady,
+                            Completed, AllowanceSpent>;
 
 enum class BlockVerdict : std::uint8_t {
   Keep,       // copy the payload into the piece's buffer; PieceFilled follows when it was the last
@@ -118,10 +137,18 @@ struct Totals {
   std::uint64_t wasted = 0;     // payload that failed its hash, or came unasked
 };
 
+// Of a piece that failed its hash: what it takes to tell its good blocks from the bad ones.
+struct Evidence {
+  Sha256 file_root;  // as BEP 52's requests name the file
+  Sha256 piece_root;
+  std::vector<Sha256> leaves;  // of what came, one a block; empty: not to be had
+};
+
 struct BlockRef;
 class Origin;
 struct Contender;
 class PeerSession;
+class PieceInquiry;
 class PiecePicker;
 
 class Swarm {
@@ -140,9 +167,8 @@ class Swarm {
   // A piece message arrived. Also tops up the session's requests.
   BlockVerdict on_block(SessionId session, const wire::BlockSpan& block, TimePoint now);
   void on_piece_stored(PieceIndex piece, TimePoint now);
-  // Its hash was wrong. `bad_blocks` may be empty when it is not known which; the sessions that sent
-  // them (or, when only one device sent the whole piece, that one) are closed with BadBlock.
-  void on_piece_failed(PieceIndex piece, const std::vector<BlockIndex>& bad_blocks, TimePoint now);
+  // Its hash was wrong. The driver keeps what came until PieceDiscarded.
+  void on_piece_failed(PieceIndex piece, Evidence evidence, TimePoint now);
   // Our own fault (disk): nobody is blamed, the piece is wanted again.
   void on_piece_lost(PieceIndex piece, TimePoint now);
   // A stored piece turned out to be unreadable or changed: we no longer have it. Peers that were told
@@ -212,6 +238,8 @@ class Swarm {
   Verdict receive(PeerSession& session, const wire::Cancel& message, TimePoint now);
   Verdict receive(PeerSession& session, const wire::Reject& message, TimePoint now);
   Verdict receive(PeerSession& session, const wire::Extended& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::Hashes& message, TimePoint now);
+  Verdict receive(PeerSession& session, const wire::HashReject& message, TimePoint now);
 
   // swarm_download.cc
   void update_interest(PeerSession& session);
@@ -231,6 +259,14 @@ class Swarm {
   void snub_silent_sessions(TimePoint now);
   void tell_piece(PieceIndex piece);
   void complete_download(TimePoint now);
+
+  // swarm_blame.cc
+  void inquire(PieceIndex piece, TimePoint now);
+  void stop_asking(SessionId session, TimePoint now);
+  void stop_waiting_for_leaves(TimePoint now);
+  void settle(PieceIndex piece, TimePoint now);
+  void discard_piece(PieceIndex piece);
+  void convict(const std::set<DeviceId>& guilty, CloseReason reason, TimePoint now);
 
   // swarm_origin.cc
   void begin_origin(TimePoint now);
@@ -261,6 +297,7 @@ class Swarm {
   bool directing_ = false;          // as the sessions were told
   std::map<SessionId, std::unique_ptr<PeerSession>> sessions_;
   SessionId next_session_{1};
+  std::map<PieceIndex, std::unique_ptr<PieceInquiry>> inquiries_;  // each Asking, its piece filled
   bool fetching_ = true;
   std::optional<std::int64_t> allowance_;  // bytes that may still be requested; nothing: no limit
   bool allowance_asked_ = false;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Fetching: interest, requests, blocks, and the fate of pieces.
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "daemon/base/check.h"
@@ -287,23 +286,6 @@ void Swarm::complete_download(TimePoint now) {
   }
   begin_origin(now);
   for (const auto id : idle) close(*find(id), CloseReason::NothingToExchange, now);
-}
-
-void Swarm::on_piece_failed(PieceIndex piece, const std::vector<BlockIndex>& bad_blocks, TimePoint now) {
-  totals_.wasted += geometry_.piece_bytes(piece);
-  std::set<DeviceId> guilty;
-  for (const auto block : bad_blocks) guilty.insert(picker_->source({piece, block}));
-  const auto& contributors = picker_->contributors(piece);
-  if (guilty.empty() && contributors.size() == 1) guilty.insert(contributors.front());
-  if (guilty.empty()) picker_->fail(piece);
-  else picker_->lose(piece);
-
-  std::vector<SessionId> closing;
-  for (const auto& [id, session] : sessions_) {
-    if (guilty.contains(session->device())) closing.push_back(id);
-  }
-  for (const auto id : closing) close(*find(id), CloseReason::BadBlock, now);
-  pump_all(now);
 }
 
 void Swarm::on_piece_lost(PieceIndex piece, TimePoint now) {

@@ -21,11 +21,10 @@ void Swarm::on_message(SessionId id, const wire::Message& message, TimePoint now
     verdict = std::visit(
         [&](const auto& one) -> Verdict {
           using Kind = std::decay_t<decltype(one)>;
-          // Hints that we have no use for, and what is the driver's (metadata_exchange.h).
+          // Hints that we have no use for, and what is the driver's (metadata_exchange.h, leaf_exchange.h).
           constexpr bool ignored =
               std::is_same_v<Kind, wire::KeepAlive> || std::is_same_v<Kind, wire::Piece> ||
               std::is_same_v<Kind, wire::AllowedFast> || std::is_same_v<Kind, wire::HashRequest> ||
-              std::is_same_v<Kind, wire::Hashes> || std::is_same_v<Kind, wire::HashReject> ||
               std::is_same_v<Kind, wire::Unknown>;
           if constexpr (ignored) return std::nullopt;
           else return receive(*session, one, now);
@@ -33,7 +32,8 @@ void Swarm::on_message(SessionId id, const wire::Message& message, TimePoint now
         message);
   }
   if (verdict) close(*session, *verdict, now);
-  else close_if_both_complete(*session, now);
+  else if (auto* still = find(id))
+    close_if_both_complete(*still, now);  // a verdict on a piece may have closed it
 }
 
 Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Choke&, TimePoint now) {

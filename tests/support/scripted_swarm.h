@@ -79,6 +79,10 @@ struct ScriptedSwarm {
       if (auto* send = std::get_if<swarm::Send>(&*action)) sent.push_back(*send);
       else if (auto* closed_now = std::get_if<swarm::CloseSession>(&*action)) closed.push_back(*closed_now);
       else if (auto* one = std::get_if<swarm::PieceFilled>(&*action)) filled.push_back(one->piece);
+      else if (auto* dropped = std::get_if<swarm::PieceDiscarded>(&*action))
+        discarded.push_back(dropped->piece);
+      else if (auto* guilty = std::get_if<swarm::DeviceConvicted>(&*action))
+        convicted.push_back(guilty->device);
       else if (std::holds_alternative<swarm::UploadReady>(*action)) ++ready;
       else if (std::holds_alternative<swarm::AllowanceSpent>(*action)) ++spent;
       else ++completed;
@@ -137,6 +141,8 @@ struct ScriptedSwarm {
   std::vector<swarm::Send> sent;
   std::vector<swarm::CloseSession> closed;
   std::vector<PieceIndex> filled;
+  std::vector<PieceIndex> discarded;
+  std::vector<DeviceId> convicted;
   int ready = 0;
   int completed = 0;
   int spent = 0;  // AllowanceSpent

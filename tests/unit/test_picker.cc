@@ -279,6 +279,46 @@ TEST(piece_on_parole_comes_from_one_session) {
   EXPECT_EQ(world.picker.contributors(World::piece(0)).size(), 1u);
 }
 
+TEST(bad_blocks_of_a_piece_are_free_again_and_its_good_ones_stay) {
+  World world("..", "3 3");
+  for (std::uint32_t i = 0; i < kBlocks; ++i) {
+    const auto session = i % 4 == 3 ? kBob : kAnn;
+    EXPECT_EQ(world.pick(session, "#."), 0);
+    EXPECT(world.picker.receive(world.last, session, device(session)).verdict == BlockVerdict::Keep);
+  }
+
+  world.picker.reopen(World::piece(0), {{3}, {7}, {11}, {15}});  // all that came from bob
+  world.picker.check_invariants();
+
+  EXPECT(world.picker.state(World::piece(0)) == PiecePicker::State::Open);
+  EXPECT(world.picker.is_received({World::piece(0), BlockIndex{4}}));
+  for (const std::uint32_t block : {3u, 7u, 11u, 15u}) {
+    EXPECT(!world.picker.is_received({World::piece(0), BlockIndex{block}}));
+    EXPECT_EQ(world.pick(kAnn, "##"), 0);  // before a new piece
+    EXPECT_EQ(world.last.block.value, block);
+    world.picker.receive(world.last, kAnn, device(kAnn));
+  }
+  EXPECT(world.picker.state(World::piece(0)) == PiecePicker::State::Filled);
+  EXPECT_EQ(world.picker.contributors(World::piece(0)).size(), 1u);
+  EXPECT(world.picker.source({World::piece(0), BlockIndex{15}}) == device(kAnn));
+}
+
+TEST(piece_of_bad_blocks_alone_stays_open_when_nobody_asks_for_it) {
+  World world(".", "3");
+  world.fill(0, kAnn, "#");
+  std::vector<BlockIndex> all;
+  for (std::uint32_t i = 0; i < kBlocks; ++i) all.push_back({i});
+
+  world.picker.reopen(World::piece(0), all);
+  EXPECT_EQ(world.pick(kBob, "#"), 0);
+  world.picker.release(world.last, kBob);
+  world.picker.disown(kBob);
+  world.picker.check_invariants();
+
+  EXPECT(world.picker.state(World::piece(0)) == PiecePicker::State::Open);  // the driver holds its buffer
+  world.fill(0, kBob, "#");
+}
+
 TEST(shared_pieces_are_left_out_on_wish) {
   World world("...", "1 0 2");
   world.picker.add_seed();
@@ -355,6 +395,8 @@ int main() {
       cmocka_unit_test(end_game_begins_when_all_that_is_missing_is_requested),
       cmocka_unit_test(duplicate_goes_to_one_other_session_and_is_cancelled_by_the_block),
       cmocka_unit_test(piece_on_parole_comes_from_one_session),
+      cmocka_unit_test(bad_blocks_of_a_piece_are_free_again_and_its_good_ones_stay),
+      cmocka_unit_test(piece_of_bad_blocks_alone_stays_open_when_nobody_asks_for_it),
       cmocka_unit_test(shared_pieces_are_left_out_on_wish),
       cmocka_unit_test(random_operations_keep_the_order),
   };

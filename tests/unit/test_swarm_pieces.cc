@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What becomes of pieces that are wrong, lost or withdrawn, and how requests of peers are served.
+// What becomes of pieces that are lost or withdrawn, and how requests of peers are served.
 #include "daemon/swarm/choker.h"
 #include "tests/support/scripted_swarm.h"
 
@@ -10,59 +10,6 @@ using World = test::ScriptedSwarm;
 namespace {
 
 // --- pieces that go wrong ----------------------------------------------------------------------------
-
-TEST(only_contributor_of_a_bad_piece_is_closed) {
-  World world("..");
-  const auto liar = world.source(1, "#.");
-  const auto same = world.source(1, "..");
-  const auto honest = world.source(2, "..");
-  world.answer({liar});
-
-  world.swarm.on_piece_failed(PieceIndex{0}, {}, world.now);
-  world.drain();
-
-  EXPECT(world.closed_for(liar, CloseReason::BadBlock));
-  EXPECT(world.closed_for(same, CloseReason::BadBlock));
-  EXPECT(!world.closed_for(honest, CloseReason::BadBlock));
-  EXPECT_EQ(world.swarm.totals().wasted, std::uint64_t{kPieceBytes});
-}
-
-TEST(known_bad_block_names_its_sender) {
-  World world("..");
-  const auto honest = world.source(1, "#.");
-  const auto liar = world.source(2, "#.");
-  const auto bad = world.requests(liar);
-  for (const auto& one : bad) EXPECT(world.block(liar, one) == BlockVerdict::Keep);
-  world.answer({honest, liar});
-
-  world.swarm.on_piece_failed(PieceIndex{0}, {BlockIndex{bad[0].begin / kBlock}}, world.now);
-  world.drain();
-
-  EXPECT(world.closed_for(liar, CloseReason::BadBlock));
-  EXPECT_EQ(world.closed.size(), 1u);
-  EXPECT(!world.requests(honest).empty());
-}
-
-TEST(bad_piece_of_several_devices_closes_nobody_and_comes_from_one_the_next_time) {
-  World world("..");
-  const auto one = world.source(1, "#.");
-  const auto two = world.source(2, "#.");
-  world.answer({one, two});
-  EXPECT_EQ(world.swarm.sources().size(), 2u);
-  world.filled.clear();
-
-  world.swarm.on_piece_failed(PieceIndex{0}, {}, world.now);
-  world.drain();
-  EXPECT(world.closed.empty());
-  const bool first_has_it = world.view(one).requests_outstanding > 0;
-  EXPECT_EQ(world.view(first_has_it ? two : one).requests_outstanding, 0u);
-  world.answer({one, two});
-  world.swarm.on_piece_failed(PieceIndex{0}, {}, world.now);
-  world.drain();
-
-  EXPECT(world.closed_for(first_has_it ? one : two, CloseReason::BadBlock));
-  EXPECT_EQ(world.closed.size(), 1u);
-}
 
 TEST(lost_piece_blames_nobody_and_is_fetched_again) {
   World world("..");
@@ -215,9 +162,6 @@ TEST(empty_share_has_nothing_to_exchange) {
 
 int main() {
   const CMUnitTest tests[] = {
-      cmocka_unit_test(only_contributor_of_a_bad_piece_is_closed),
-      cmocka_unit_test(known_bad_block_names_its_sender),
-      cmocka_unit_test(bad_piece_of_several_devices_closes_nobody_and_comes_from_one_the_next_time),
       cmocka_unit_test(lost_piece_blames_nobody_and_is_fetched_again),
       cmocka_unit_test(withdrawn_piece_is_rejected_and_fetched_again),
       cmocka_unit_test(requests_are_served_in_order),
