@@ -204,12 +204,7 @@ void Transfer::act(const swarm::Action& action) {
   } else if (const auto* discarded = std::get_if<swarm::PieceDiscarded>(&action)) {
     buffers_.erase(discarded->piece);
   } else if (const auto* convicted = std::get_if<swarm::DeviceConvicted>(&action)) {
-    log::warn("device banned", {{"name", row_.name},
-                                {"group", row_.group_name},
-                                {"device", convicted->device.hex()},
-                                {"user", book_.user_of(convicted->device)},
-                                {"cause", describe(convicted->reason)}});
-    book_.ban(convicted->device, services_.loop.now() + kBanTime);
+    ban(*convicted);
   } else if (const auto* ready = std::get_if<swarm::UploadReady>(&action)) {
     if (const auto at = links_.find(ready->session); at != links_.end()) pump_upload(*at->second.link);
   } else if (const auto* close = std::get_if<swarm::CloseSession>(&action)) {
@@ -227,6 +222,18 @@ void Transfer::act(const swarm::Action& action) {
     services_.download.wait(row_.id);
     owner_.on_turn_wanted();
   }
+}
+
+// Blocks that it sent before it was found out may convict it again.
+void Transfer::ban(const swarm::DeviceConvicted& convicted) {
+  const auto now = services_.loop.now();
+  if (book_.is_banned(convicted.device, now)) return;
+  log::warn("device banned", {{"name", row_.name},
+                              {"group", row_.group_name},
+                              {"device", convicted.device.hex()},
+                              {"user", book_.user_of(convicted.device)},
+                              {"cause", describe(convicted.reason)}});
+  book_.ban(convicted.device, now + kBanTime);
 }
 
 void Transfer::arm_timer() { timer_.set_at(swarm_ != nullptr ? swarm_->next_deadline() : TimePoint::max()); }

@@ -194,6 +194,7 @@ class Transfer {
   void halt();
   void drain_actions();
   void act(const swarm::Action& action);
+  void ban(const swarm::DeviceConvicted& convicted);
   void arm_timer();
   void on_timer();
   void on_piece(swarm::SessionId session, const wire::Piece& piece);
