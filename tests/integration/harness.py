@@ -42,7 +42,7 @@ SANITIZER_ENVIRONMENT = {
     'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
 }
 
-FOLDERS = ('.', 'daemon/peer', 'daemon/tracker', 'daemon', 'ctl', 'bin')
+FOLDERS = ('.', 'daemon/peer', 'daemon/tracker', 'daemon', 'ctl', 'bin', 'tests/hostile')
 
 
 class Skip(Exception):
@@ -310,8 +310,12 @@ class Tracker(Daemon):
 
 
 class Peer(Daemon):
-    def __init__(self, world, name, settings=('checkpoint_interval=1s',), **options):
-        super().__init__(world, name, 'p2pd', settings, **options)
+    """A member's daemon. With an attack, one that does harm: tests/hostile/attack.h."""
+
+    def __init__(self, world, name, settings=('checkpoint_interval=1s',), attack=None, **options):
+        super().__init__(world, name, 'p2pd-hostile' if attack else 'p2pd', settings, **options)
+        if attack:
+            self.prefix += ['env', f'P2P_ATTACK={attack}']
         self.downloads = os.path.join(self.folder, 'downloads')
 
     def command(self):
