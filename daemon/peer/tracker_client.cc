@@ -67,6 +67,7 @@ void TrackerClient::drop_session() {
   retry_timer_.cancel();
   heartbeat_timer_.cancel();
   silence_timer_.cancel();
+  asked_at_.reset();
   if (session_ == nullptr) return;
   session_->shutdown();
   // It may be on the stack below us.
@@ -135,17 +136,17 @@ void TrackerClient::on_heartbeat() {
 void TrackerClient::send(std::uint64_t id, const pb::tracker::Request& request) {
   session_->send(id, request);
   const auto extra = std::chrono::seconds(request.ByteSizeLong() / kSlowest);
-  if (session_->heard() < asked_) {
+  if (asked_at_ == session_->heard()) {
     due_ += extra;
   } else {
-    asked_ = loop_.now() + Duration(1);  // after what was heard in this turn
+    asked_at_ = session_->heard();
     due_ = loop_.now() + kAnswerTime + extra;
   }
   silence_timer_.set_at(due_);
 }
 
 void TrackerClient::on_silence() {
-  if (is_attached() && session_->heard() < asked_)
+  if (is_attached() && asked_at_ == session_->heard())
     on_session_ended(Error{Code::TimedOut, "it has fallen silent", {}});
 }
 

@@ -103,8 +103,8 @@ class TrackerClient final : private TrackerSession::Listener {
   io::Timer deadline_timer_;
   io::Timer heartbeat_timer_;
   io::Timer silence_timer_;
-  TimePoint asked_{};  // the first request that nothing was heard after, if there is one
-  TimePoint due_{};    // when something must have been
+  std::optional<std::uint64_t> asked_at_;  // what had been heard when the question was asked that is watched
+  TimePoint due_{};                        // when more must have been
 };
 
 }  // namespace p2p::peer

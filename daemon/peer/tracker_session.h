@@ -49,8 +49,8 @@ class TrackerSession final : private io::FrameStream::Listener {
   void send(std::uint64_t id, const pb::tracker::Request& request);
   // Ends the session after what is queued; the listener hears nothing more.
   void shutdown();
-  TimePoint heard() const { return heard_; }  // when the last bytes came
-  bool is_local() const { return local_; }    // over loopback
+  std::uint64_t heard() const { return heard_; }  // how often bytes came
+  bool is_local() const { return local_; }        // over loopback
 
  private:
   enum class State : std::uint8_t { Resolving, Connecting, Greeting, Attaching, Attached, Ended };
@@ -59,7 +59,7 @@ class TrackerSession final : private io::FrameStream::Listener {
   void connect_next();
   void on_timeout();
   void on_frames_open() override;
-  void on_frames_heard() override { heard_ = loop_.now(); }
+  void on_frames_heard() override { ++heard_; }
   void on_frame(ByteSpan frame) override;
   void on_frames_closed(const Error& reason) override;
   void on_hello(const pb::tracker::TrackerHello& hello);
@@ -78,7 +78,7 @@ class TrackerSession final : private io::FrameStream::Listener {
   std::vector<io::SocketAddress> addresses_;  // not yet tried, best last
   io::TlsStream* tls_ = nullptr;              // inside frames_
   std::unique_ptr<io::FrameStream> frames_;
-  TimePoint heard_{};
+  std::uint64_t heard_ = 0;
   bool local_ = false;
 };
 

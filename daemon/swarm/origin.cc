@@ -50,7 +50,8 @@ std::vector<PieceIndex> Origin::on_closed(SessionId session) {
 
 std::optional<PieceIndex> Origin::assign(SessionId session, const Bitfield& pieces, double pieces_per_second,
                                          TimePoint now) {
-  const auto ahead = kAheadLeast + static_cast<std::uint32_t>(pieces_per_second * seconds_of(kAheadTime));
+  const auto ahead = std::min(
+      kAheadMost, kAheadLeast + static_cast<std::uint32_t>(pieces_per_second * seconds_of(kAheadTime)));
   std::uint32_t waiting = 0;
   if (const auto window = windows_.find(session); window != windows_.end()) {
     for (const auto& entry : window->second) {

@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "daemon/base/ids.h"
+#include "daemon/base/limits.h"
 #include "daemon/base/random.h"
 #include "daemon/base/time.h"
 #include "daemon/swarm/swarm.h"
@@ -48,6 +49,7 @@ class Origin {
   // taken, and be seen to be taken.
   static constexpr Duration kAheadTime = 500ms;
   static constexpr std::uint32_t kAheadLeast = 2;
+  static constexpr std::uint32_t kAheadMost = limits::kSuggestionsFromPeer / 2;  // more might be dropped
   static constexpr Duration kPatienceLeast = 2s;
   static constexpr Duration kPatienceUnknown = 60s;  // while no piece has come back yet
   static constexpr int kPatienceTimes = 4;           // of the usual time from suggestion to Have

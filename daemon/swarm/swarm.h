@@ -301,7 +301,8 @@ class Swarm {
   bool fetching_ = true;
   std::optional<std::int64_t> allowance_;  // bytes that may still be requested; nothing: no limit
   bool allowance_asked_ = false;
-  SessionId last_in_turn_{};           // asked last while there was a limit
+  std::optional<TimePoint> idle_since_;  // directed, and nothing is requested of anybody
+  SessionId last_in_turn_{};             // asked last while there was a limit
   std::uint32_t open_pieces_allowed_;  // the most that was ever allowed; pieces above a lower limit stay open
   TimePoint last_look_{};
   TimePoint next_deadline_ = TimePoint::max();

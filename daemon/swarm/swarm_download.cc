@@ -13,6 +13,8 @@ namespace p2p::swarm {
 
 namespace {
 
+// Without a request to anybody for so long, who is directed asks for what was not suggested.
+constexpr Duration kSuggestionTime = 1s;
 // What the incomplete peers will send within this time at their present rate is not asked of a seed.
 constexpr Duration kPeersTime = 2s;
 // How often idle sessions are looked at whose reason to be idle passes with time.
@@ -48,6 +50,7 @@ bool Swarm::request_next(PeerSession& session, TimePoint now) {
   if (session.outstanding() >= session.pipeline_depth(now) || !may_request()) return false;
   const auto block = session.directs ? pick_suggested(session, now) : pick_for(session, now);
   if (!block) return false;
+  idle_since_.reset();
   const auto span = span_of(*block);
   charge(span.length);
   session.on_requested(*block, now);
@@ -78,9 +81,17 @@ std::optional<BlockRef> Swarm::pick_suggested(PeerSession& session, TimePoint no
     suggested.pop_front();
     if (block) return block;
   }
-  if (!picker_->all_requested()) return std::nullopt;
-  wake_at(last_look_ + kLookInterval);
-  return pick_duplicate(session, now);
+  if (picker_->all_requested()) {
+    wake_at(last_look_ + kLookInterval);
+    return pick_duplicate(session, now);
+  }
+  // A suggestion may be lost, or never come: nobody waits for one while there is nothing else to wait for.
+  for (const auto& [id, other] : sessions_)
+    if (other->outstanding() > 0) return std::nullopt;
+  if (!idle_since_) idle_since_ = now;
+  if (now - *idle_since_ >= kSuggestionTime) return pick_for(session, now);
+  wake_at(*idle_since_ + kSuggestionTime);
+  return std::nullopt;
 }
 
 void Swarm::pump_all(TimePoint now) {

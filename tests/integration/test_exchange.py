@@ -83,3 +83,18 @@ def a_low_upload_limit_does_not_hold_up_what_is_fetched():
 
         print(f'{row["seconds"]:.2f} s for 16 MiB at 4 MiB a second')
         expect(row['seconds'] < 8, 'it comes at the rate of its own limit')
+
+
+@test(timeout=60)
+def a_single_member_on_a_fast_link_gets_all_of_many_pieces():
+    with World() as world:
+        alice, bob = world.group('lab', 'alice', 'bob')
+        path = world.big_file('film.bin', 96 * MIB)
+        alice.ok('file', 'share', path, 'lab', '--wait')
+
+        row = bob.wait_for(bob.ok('download', 'start', 'lab/film.bin')['id'], seconds=40)
+
+        print(f'{row["seconds"]:.2f} s for 96 MiB')
+        expect(sha1_of(row['path']) == sha1_of(path), 'it has other content')
+        for peer in (alice, bob):
+            expect('fallen silent' not in peer.log(), f'{peer.name} has lost its tracker')

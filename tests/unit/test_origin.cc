@@ -280,6 +280,13 @@ TEST(a_turn_lasts_until_what_was_suggested_has_come_or_takes_too_long) {
   EXPECT_EQ(world.take<wire::Unchoke>(other).size(), 1u);
 }
 
+TEST(a_window_holds_no_more_suggestions_than_the_other_side_keeps) {
+  Plan plan(std::string(limits::kSuggestionsFromPeer, '.'));
+
+  EXPECT_EQ(plan.fill(kOne, at(0s), 1e6).size(), Origin::kAheadMost);
+  EXPECT(Origin::kAheadMost <= limits::kSuggestionsFromPeer);
+}
+
 // --- a swarm that is directed ------------------------------------------------------------------------
 
 wire::Extended direction(bool directs) {
@@ -321,6 +328,23 @@ TEST(a_suggestion_that_comes_from_a_peer_already_is_left_to_the_peer) {
   world.say(id, wire::Suggest{PieceIndex{1}});
 
   EXPECT(world.requests(id).at(0).piece == PieceIndex{1});
+}
+
+TEST(nobody_waits_for_a_suggestion_when_there_is_nothing_else_to_wait_for) {
+  World world("....");
+  const auto id = directing(world, 1);
+  EXPECT_EQ(world.requests(id).size(), 0u);
+
+  world.now += 1s - 1ms;
+  world.swarm.on_timer(world.now);
+  world.drain();
+  EXPECT_EQ(world.requests(id).size(), 0u);
+  world.now += 1ms;
+  EXPECT(world.swarm.next_deadline() <= world.now);
+  world.swarm.on_timer(world.now);
+  world.drain();
+
+  EXPECT(!world.requests(id).empty());
 }
 
 TEST(who_directs_hears_of_every_piece) {
@@ -402,6 +426,8 @@ int main() {
       cmocka_unit_test(a_turn_lasts_until_what_was_suggested_has_come_or_takes_too_long),
       cmocka_unit_test(only_what_is_suggested_is_asked_in_that_order),
       cmocka_unit_test(a_suggestion_that_comes_from_a_peer_already_is_left_to_the_peer),
+      cmocka_unit_test(a_window_holds_no_more_suggestions_than_the_other_side_keeps),
+      cmocka_unit_test(nobody_waits_for_a_suggestion_when_there_is_nothing_else_to_wait_for),
       cmocka_unit_test(who_directs_hears_of_every_piece),
       cmocka_unit_test(what_was_withheld_is_told_when_a_peer_begins_to_direct),
       cmocka_unit_test(when_directing_ends_everything_may_be_asked),
