@@ -10,201 +10,113 @@ namespace p2p::swarm {
 
 PiecePicker::PiecePicker(const meta::Geometry& geometry, const Bitfield& have, std::uint32_t open_max,
                          Random& random)
-    : geometry_(geometry), open_max_(open_max), random_(random), pieces_(geometry.pieces()) {
+    : geometry_(geometry),
+      open_max_(open_max),
+      random_(random),
+      pieces_(geometry.pieces()),
+      rarity_(have, random),
+      missing_(geometry.pieces(), true),
+      stored_(have.count()) {
   CHECK(have.size() == geometry.pieces());
-  stored_ = have.count();
   for (std::uint32_t i = 0; i < have.size(); ++i) {
-    if (have.has(PieceIndex{i})) pieces_[i].state = State::Stored;
+    if (!have.has({i})) continue;
+    pieces_[i].state = State::Stored;
+    missing_.clear({i});
   }
-  rebuild();
 }
 
 // --- availability ------------------------------------------------------------------------------------
 
 void PiecePicker::add_peer(const Bitfield& pieces) {
-  for (std::uint32_t i = 0; i < pieces.size(); ++i) {
-    if (pieces.has(PieceIndex{i})) ++pieces_[i].peers;
-  }
-  dirty_ = true;
+  rarity_.add_all(pieces);
   ++generation_;
-}
-
-void PiecePicker::remove_peer(const Bitfield& pieces) {
-  if (pieces.none()) return;
-  for (std::uint32_t i = 0; i < pieces.size(); ++i) {
-    if (pieces.has(PieceIndex{i})) --pieces_[i].peers;
-  }
-  dirty_ = true;
-}
-
-void PiecePicker::add_piece(PieceIndex piece) {
-  auto& it = pieces_[piece.value];
-  const std::size_t band = it.peers++;
-  if (dirty_ || it.state != State::Missing) return;
-  if (band_end_.size() == band + 1) band_end_.push_back(band_end_.back());
-  swap_positions(it.position, band_end_[band] - 1);
-  --band_end_[band];
-  mix_into_band(it.position, band + 1);
-}
-
-void PiecePicker::remove_piece(PieceIndex piece) {
-  auto& it = pieces_[piece.value];
-  CHECK(it.peers > 0);
-  const std::size_t band = it.peers--;
-  if (dirty_ || it.state != State::Missing) return;
-  swap_positions(it.position, band_begin(band));
-  ++band_end_[band - 1];
-  mix_into_band(it.position, band - 1);
 }
 
 std::uint32_t PiecePicker::missing_at_peers() {
-  rebuild_if_dirty();
-  return static_cast<std::uint32_t>(order_.size()) - band_end_[0];
-}
-
-void PiecePicker::place(std::uint32_t piece, std::uint32_t position) {
-  order_[position] = piece;
-  pieces_[piece].position = position;
-}
-
-void PiecePicker::swap_positions(std::uint32_t one, std::uint32_t other) {
-  const auto first = order_[one];
-  const auto second = order_[other];
-  place(second, one);
-  place(first, other);
-}
-
-void PiecePicker::mix_into_band(std::uint32_t position, std::size_t band) {
-  const auto begin = band_begin(band);
-  swap_positions(position, begin + static_cast<std::uint32_t>(random_.below(band_end_[band] - begin)));
-}
-
-// A new last place is made in every band above, from the rarest to the commonest last.
-void PiecePicker::insert(PieceIndex piece) {
-  ++generation_;
-  if (dirty_) return;
-  const std::size_t band = pieces_[piece.value].peers;
-  while (band_end_.size() <= band) band_end_.push_back(band_end_.back());
-  order_.push_back(piece.value);
-  auto hole = static_cast<std::uint32_t>(order_.size() - 1);
-  for (std::size_t above = band_end_.size() - 1; above > band; --above) {
-    const auto begin = band_begin(above);
-    if (begin != hole) place(order_[begin], hole);
-    hole = begin;
-    ++band_end_[above];
-  }
-  ++band_end_[band];
-  place(piece.value, hole);
-  mix_into_band(hole, band);
-}
-
-void PiecePicker::erase(PieceIndex piece) {
-  if (dirty_) return;
-  auto hole = pieces_[piece.value].position;
-  for (std::size_t band = pieces_[piece.value].peers; band < band_end_.size(); ++band) {
-    const auto last = --band_end_[band];
-    if (last != hole) place(order_[last], hole);
-    hole = last;
-  }
-  order_.pop_back();
-}
-
-void PiecePicker::rebuild() {
-  std::vector<std::uint32_t> mixed;
-  std::size_t bands = 1;
-  for (std::uint32_t i = 0; i < pieces_.size(); ++i) {
-    if (pieces_[i].state != State::Missing) continue;
-    mixed.push_back(i);
-    bands = std::max<std::size_t>(bands, std::size_t{pieces_[i].peers} + 1);
-  }
-  random_.shuffle(mixed);
-  band_end_.assign(bands, 0);
-  for (const auto piece : mixed) ++band_end_[pieces_[piece].peers];
-  for (std::size_t band = 1; band < bands; ++band) band_end_[band] += band_end_[band - 1];
-  // Counting sort, backwards: next[band] is one past the place to fill.
-  auto next = band_end_;
-  order_.resize(mixed.size());
-  for (const auto piece : mixed) place(piece, --next[pieces_[piece].peers]);
-  dirty_ = false;
+  rarity_.settle();
+  return missing_.count() - static_cast<std::uint32_t>(rarity_.missing(0).size());
 }
 
 // --- picking -----------------------------------------------------------------------------------------
 
 std::optional<BlockRef> PiecePicker::pick(const Wish& wish) {
-  rebuild_if_dirty();
   if (auto block = pick_begun(wish)) return block;
-  if (open_.size() < open_max_ && wish.open_new) {
-    if (auto block = pick_new(wish)) return block;
+  if (open_count_ < open_max_ && wish.open_new) {
+    if (const auto piece = choose_missing(wish)) return pick_piece(*piece, wish.session);
   }
-  return free_blocks_ > 0 ? pick_shared(wish) : std::nullopt;
+  for (const auto& [age, piece, owner] : begun_) {
+    if (wish.pieces.has(piece) && may_choose(piece, wish) && !open(piece).parole)
+      return take_free(open(piece), wish.session);
+  }
+  return std::nullopt;
 }
 
 std::optional<BlockRef> PiecePicker::pick_begun(const Wish& wish) {
-  if (free_blocks_ == 0) return std::nullopt;
-  if (auto block = pick_open(wish, wish.session)) return block;
-  return pick_open(wish, kNobody);
-}
-
-std::optional<BlockRef> PiecePicker::pick_piece(PieceIndex piece, SessionId session) {
-  if (state(piece) != State::Missing || open_.size() >= open_max_) return std::nullopt;
-  rebuild_if_dirty();
-  start(piece);
-  open(piece).owner = session;
-  return take_free(open(piece), session);
-}
-
-// From an open piece of this owner; a piece without one gets the session for its owner.
-std::optional<BlockRef> PiecePicker::pick_open(const Wish& wish, SessionId owner) {
-  for (const auto slot : open_) {
-    auto& piece = slots_[slot];
-    if (piece.free == 0 || piece.owner != owner || !wish.pieces.has(piece.piece)) continue;
-    if (owner == kNobody && wish.only_unshared && pieces_[piece.piece.value].peers > 0) continue;
-    piece.owner = wish.session;
-    return take_free(piece, wish.session);
+  for (const auto& [age, piece, owner] : begun_) {
+    if (owner == wish.session && wish.pieces.has(piece)) return take_free(open(piece), wish.session);
   }
-  return std::nullopt;
-}
-
-std::optional<BlockRef> PiecePicker::pick_shared(const Wish& wish) {
-  for (const auto slot : open_) {
-    auto& piece = slots_[slot];
-    if (piece.free == 0 || piece.parole || !wish.pieces.has(piece.piece)) continue;
-    if (wish.only_unshared && pieces_[piece.piece.value].peers > 0) continue;
-    return take_free(piece, wish.session);
-  }
-  return std::nullopt;
-}
-
-std::optional<BlockRef> PiecePicker::pick_new(const Wish& wish) {
-  // What an incomplete session has is at least in band 1.
-  const std::uint32_t begin = wish.pieces.all() ? 0 : band_end_[0];
-  const auto end = wish.only_unshared ? band_end_[0] : static_cast<std::uint32_t>(order_.size());
-  if (begin >= end) return std::nullopt;
-  const auto count = end - begin;
-  const bool at_random = stored_ + open_.size() < kRandomPieces;
-  const auto offset = at_random ? static_cast<std::uint32_t>(random_.below(count)) : 0;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const PieceIndex piece{order_[begin + (offset + i) % count]};
-    if (!wish.pieces.has(piece)) continue;
-    start(piece);
-    open(piece).owner = wish.session;
+  for (const auto& [age, piece, owner] : begun_) {
+    if (owner != kNobody || !wish.pieces.has(piece) || !may_choose(piece, wish)) continue;
+    set_owner(open(piece), wish.session);
     return take_free(open(piece), wish.session);
   }
   return std::nullopt;
+}
+
+std::optional<BlockRef> PiecePicker::pick_piece(PieceIndex piece, SessionId session) {
+  if (state(piece) != State::Missing || open_count_ >= open_max_) return std::nullopt;
+  start(piece);
+  set_owner(open(piece), session);
+  return take_free(open(piece), session);
+}
+
+std::optional<PieceIndex> PiecePicker::choose_missing(const Wish& wish) {
+  if (stored_ + open_count_ < kRandomPieces) {
+    if (auto piece = choose_among_own(wish, true)) return piece;
+  }
+  rarity_.settle();
+  if (auto piece = choose_rarest(wish)) return piece;
+  return wish.only_unshared ? std::nullopt : choose_among_own(wish, false);
+}
+
+std::optional<PieceIndex> PiecePicker::choose_rarest(const Wish& wish) const {
+  // What an incomplete session has is at least in band 1.
+  const auto bands = wish.only_unshared ? 1 : rarity_.bands();
+  std::uint32_t looks = 0;
+  for (std::uint32_t band = wish.pieces.all() ? 0 : 1; band < bands; ++band) {
+    for (const auto number : rarity_.missing(band)) {
+      if (wish.pieces.has({number})) return PieceIndex{number};
+      if (++looks == kRarestLooks) return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+// A missing piece that the session has: the rarest of those looked at, or the first.
+std::optional<PieceIndex> PiecePicker::choose_among_own(const Wish& wish, bool first_come) {
+  if (missing_.none()) return std::nullopt;
+  const auto start = static_cast<std::uint32_t>(random_.below(missing_.size()));
+  std::optional<PieceIndex> best;
+  std::uint32_t looks = 0;
+  for (const auto& [begin, end] : {std::pair(start, missing_.size()), std::pair(0u, start)}) {
+    for (auto next = missing_.first_common(wish.pieces, begin, end); next;
+         next = missing_.first_common(wish.pieces, next->value + 1, end)) {
+      if (may_choose(*next, wish)) {
+        if (first_come) return next;
+        if (!best || rarity_.peers(*next) < rarity_.peers(*best)) best = next;
+      }
+      if (++looks == kSampleLooks) return best;
+    }
+  }
+  return best;
 }
 
 BlockRef PiecePicker::take_free(OpenPiece& piece, SessionId session) {
   while (!piece.blocks[piece.first_free].is_free()) ++piece.first_free;
   const BlockIndex block{piece.first_free++};
   piece.blocks[block.value].first = session;
-  --piece.free;
-  --free_blocks_;
+  set_free(piece, piece.free - 1);
   return {piece.piece, block};
-}
-
-bool PiecePicker::all_requested() {
-  rebuild_if_dirty();
-  return order_.empty() && free_blocks_ == 0;
 }
 
 bool PiecePicker::request_again(BlockRef block, SessionId session, const Bitfield& pieces) {
@@ -228,18 +140,18 @@ void PiecePicker::release(BlockRef block, SessionId session) {
   } else if (it.first == session) {
     it.first = std::exchange(it.second, kNobody);
     if (it.first != kNobody) return;
-    ++piece.free;
-    ++free_blocks_;
+    set_free(piece, piece.free + 1);
     piece.first_free = std::min(piece.first_free, block.block.value);
-    if (piece.free == piece.blocks.size() && !piece.kept_any) return_to_missing(block.piece);
+    if (piece.free < piece.blocks.size() || piece.kept_any) return;
+    set_free(piece, 0);
+    finish(block.piece, State::Missing);
   }
 }
 
 void PiecePicker::disown(SessionId session) {
-  for (const auto slot : open_) {
-    auto& piece = slots_[slot];
+  for (auto& piece : slots_) {
     if (piece.owner != session || state(piece.piece) != State::Open) continue;
-    piece.owner = kNobody;
+    set_owner(piece, kNobody);
     // Another session would add a second contributor; it starts over.
     if (piece.parole) reset_blocks(piece);
   }
@@ -259,10 +171,7 @@ PiecePicker::Receipt PiecePicker::receive(BlockRef block, SessionId session, con
   auto& piece = open(block.piece);
   auto& it = piece.blocks[block.block.value];
   if (piece.parole && it.first != session) return receipt;
-  if (it.first == kNobody) {
-    --piece.free;
-    --free_blocks_;
-  }
+  if (it.first == kNobody) set_free(piece, piece.free - 1);
   std::size_t count = 0;
   for (auto* requester : {&it.first, &it.second}) {
     if (*requester != kNobody && *requester != session) receipt.others[count++] = *requester;
@@ -288,54 +197,71 @@ bool PiecePicker::is_received(BlockRef block) const {
   return false;
 }
 
+// Where the piece of this age is, or belongs.
+std::vector<PiecePicker::Begun>::iterator PiecePicker::begun_at(std::uint64_t age) {
+  return std::lower_bound(begun_.begin(), begun_.end(), age,
+                          [](const Begun& one, std::uint64_t other) { return one.age < other; });
+}
+
+void PiecePicker::set_free(OpenPiece& piece, std::uint32_t free) {
+  free_blocks_ = free_blocks_ - piece.free + free;
+  if (piece.free == 0 && free > 0) begun_.insert(begun_at(piece.age), {piece.age, piece.piece, piece.owner});
+  if (piece.free > 0 && free == 0) begun_.erase(begun_at(piece.age));
+  piece.free = free;
+}
+
+void PiecePicker::set_owner(OpenPiece& piece, SessionId owner) {
+  piece.owner = owner;
+  if (piece.free > 0) begun_at(piece.age)->owner = owner;
+}
+
 void PiecePicker::start(PieceIndex piece) {
-  erase(piece);
   if (spare_slots_.empty()) {
     spare_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
     slots_.emplace_back();
   }
   const auto slot = spare_slots_.back();
   spare_slots_.pop_back();
-  open_.push_back(slot);
   pieces_[piece.value].state = State::Open;
-  pieces_[piece.value].position = slot;
+  pieces_[piece.value].slot = slot;
+  set_missing(piece, false);
+  ++open_count_;
 
   auto& opened = slots_[slot];
   opened.piece = piece;
-  opened.owner = kNobody;
+  opened.age = next_age_++;
   opened.parole = parole_.contains(piece);
   opened.kept_any = false;
-  opened.free = geometry_.blocks(piece);
-  opened.received = 0;
-  opened.first_free = 0;
-  opened.blocks.assign(opened.free, Block{});
-  opened.contributors.clear();
-  free_blocks_ += opened.free;
+  opened.blocks.resize(geometry_.blocks(piece));
+  reset_blocks(opened);
 }
 
 void PiecePicker::reset_blocks(OpenPiece& piece) {
-  free_blocks_ -= piece.free;
-  piece.free = static_cast<std::uint32_t>(piece.blocks.size());
-  free_blocks_ += piece.free;
+  set_free(piece, static_cast<std::uint32_t>(piece.blocks.size()));
   piece.received = 0;
   piece.first_free = 0;
   piece.blocks.assign(piece.blocks.size(), Block{});
   piece.contributors.clear();
 }
 
-void PiecePicker::finish(PieceIndex piece, State state) {
-  auto& it = pieces_[piece.value];
-  CHECK(it.state == State::Open || it.state == State::Filled);
-  const auto slot = it.position;
-  open_.erase(std::find(open_.begin(), open_.end(), slot));
-  spare_slots_.push_back(slot);
-  it.state = state;
+void PiecePicker::set_missing(PieceIndex piece, bool missing) {
+  rarity_.set_missing(piece, missing);
+  if (missing) {
+    missing_.set(piece);
+    ++generation_;
+  } else {
+    missing_.clear(piece);
+  }
 }
 
-void PiecePicker::return_to_missing(PieceIndex piece) {
-  free_blocks_ -= open(piece).free;
-  finish(piece, State::Missing);
-  insert(piece);
+void PiecePicker::finish(PieceIndex piece, State state) {
+  auto& it = pieces_[piece.value];
+  CHECK((it.state == State::Open || it.state == State::Filled) && slots_[it.slot].free == 0);
+  slots_[it.slot].owner = kNobody;
+  spare_slots_.push_back(it.slot);
+  --open_count_;
+  it.state = state;
+  if (state == State::Missing) set_missing(piece, true);
 }
 
 void PiecePicker::store(PieceIndex piece) {
@@ -348,7 +274,6 @@ void PiecePicker::store(PieceIndex piece) {
 void PiecePicker::lose(PieceIndex piece) {
   CHECK(state(piece) == State::Filled);
   finish(piece, State::Missing);
-  insert(piece);
 }
 
 void PiecePicker::fail(PieceIndex piece) {
@@ -360,11 +285,10 @@ void PiecePicker::reopen(PieceIndex piece, const std::vector<BlockIndex>& bad_bl
   CHECK(state(piece) == State::Filled && !bad_blocks.empty());
   pieces_[piece.value].state = State::Open;
   auto& it = open(piece);
-  it.owner = kNobody;
+  set_owner(it, kNobody);
   for (const auto block : bad_blocks) it.blocks.at(block.value) = Block{};
   const auto count = static_cast<std::uint32_t>(bad_blocks.size());
-  it.free += count;
-  free_blocks_ += count;
+  set_free(it, count);
   it.received -= count;
   it.first_free = std::min_element(bad_blocks.begin(), bad_blocks.end())->value;
   // Whose blocks were all bad has no part in it any more.
@@ -377,7 +301,7 @@ void PiecePicker::withdraw(PieceIndex piece) {
   CHECK(state(piece) == State::Stored);
   pieces_[piece.value].state = State::Missing;
   --stored_;
-  insert(piece);
+  set_missing(piece, true);
 }
 
 const std::vector<DeviceId>& PiecePicker::contributors(PieceIndex piece) const {
@@ -407,34 +331,48 @@ std::vector<SessionId> PiecePicker::requesters(BlockRef block) const {
 }
 
 void PiecePicker::check_invariants() const {
+  rarity_.check_invariants(missing_);
+  std::uint32_t counts[4] = {};
+  std::uint32_t begun = 0;
   std::uint32_t free = 0;
-  for (const auto slot : open_) {
-    const auto& piece = slots_[slot];
-    CHECK(pieces_[piece.piece.value].position == slot);
-    std::uint32_t piece_free = 0;
-    std::uint32_t received = 0;
-    for (const auto& block : piece.blocks) {
-      if (block.is_free()) ++piece_free;
-      if (block.source != kNotReceived) ++received;
-      CHECK(block.first != block.second || block.first == kNobody);
-      CHECK(block.first != kNobody || block.second == kNobody);
-      CHECK(block.source == kNotReceived || block.first == kNobody);
+  for (std::uint32_t i = 0; i < pieces_.size(); ++i) {
+    const PieceIndex piece{i};
+    const bool is_missing = state(piece) == State::Missing;
+    CHECK(missing_.has(piece) == is_missing);
+    ++counts[static_cast<std::size_t>(state(piece))];
+    if (state(piece) == State::Open || state(piece) == State::Filled) {
+      check_open(open(piece), piece);
+      free += open(piece).free;
+      if (open(piece).free > 0) ++begun;
     }
-    CHECK(piece_free == piece.free);
-    CHECK(received == piece.received);
-    CHECK((received == piece.blocks.size()) == (state(piece.piece) == State::Filled));
-    CHECK(!piece.parole || piece.contributors.size() <= 1);
-    free += piece_free;
   }
-  CHECK(free == free_blocks_);
-  if (dirty_) return;
-  CHECK(band_end_.back() == order_.size());
-  for (std::uint32_t i = 0; i < order_.size(); ++i) {
-    const auto& piece = pieces_[order_[i]];
-    CHECK(piece.position == i && piece.state == State::Missing);
-    CHECK(i >= band_begin(piece.peers) && i < band_end_[piece.peers]);
+  CHECK(counts[1] + counts[2] == open_count_ && counts[3] == stored_);
+  CHECK(open_count_ + spare_slots_.size() == slots_.size());
+  CHECK(free == free_blocks_ && begun == begun_.size());
+  for (std::size_t i = 0; i < begun_.size(); ++i) {
+    CHECK(i == 0 || begun_[i - 1].age < begun_[i].age);
+    const auto& piece = open(begun_[i].piece);
+    CHECK(state(piece.piece) == State::Open && piece.free > 0);
+    CHECK(piece.piece == begun_[i].piece && piece.age == begun_[i].age && piece.owner == begun_[i].owner);
   }
-  CHECK(order_.size() + open_.size() + stored_ == pieces_.size());
+}
+
+void PiecePicker::check_open(const OpenPiece& it, PieceIndex piece) const {
+  std::uint32_t free = 0;
+  std::uint32_t received = 0;
+  CHECK(it.piece == piece);
+  for (const auto& block : it.blocks) {
+    if (block.is_free()) ++free;
+    if (block.source != kNotReceived) ++received;
+    CHECK(block.first != block.second || block.first == kNobody);
+    CHECK(block.first != kNobody || block.second == kNobody);
+    CHECK(block.source == kNotReceived || block.first == kNobody);
+    CHECK(!block.is_free() || &block >= &it.blocks[it.first_free]);
+  }
+  CHECK(free == it.free);
+  CHECK(received == it.received);
+  CHECK((received == it.blocks.size()) == (state(piece) == State::Filled));
+  CHECK(!it.parole || it.contributors.size() <= 1);
 }
 
 }  // namespace p2p::swarm

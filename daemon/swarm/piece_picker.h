@@ -11,15 +11,23 @@
 // A block of an open piece is free -> requested (by one session, in the end game by two) -> received.
 //
 // Order of choice for a session: open pieces that it works on; open pieces that nobody works on; while
-// fewer than `open_max` are open, a missing piece by rarity, equals in random order (the first pieces of
-// all: at random); open pieces of others. So a piece comes from one session as a rule, which tells who
-// spoiled it, and yet no free block waits for a slow session when there is nothing else to do.
+// fewer than `open_max` are open, a missing piece; open pieces of others. So a piece comes from one session
+// as a rule, which tells who spoiled it, and yet no free block waits for a slow session when there is
+// nothing else to do.
 //
-// Rarity counts the incomplete sessions that have the piece. Sessions that have everything change the
-// rarity of no piece relative to others and are one number. Missing pieces lie in one array ordered by
-// rarity; band r ends at band_end_[r]; a piece moves to the next band by one swap and one boundary (the
-// structure of libtorrent's piece picker). Cost: availability O(1); pick O(open pieces) plus, for a new
-// piece, the missing pieces rarer than the first that the session has; a new bitfield O(pieces).
+// Of the missing pieces that the session has: by rarity, which is the number of incomplete sessions that have
+// the piece (sessions that have everything change the rarity of no piece relative to others and are one
+// number), equals in random order; the first pieces of all at random.
+//
+// The search for the rarest is bounded. It looks at the first kRarestLooks missing pieces in the order of
+// rarity. A session that has none of these gets the rarest of the first kSampleLooks missing pieces that it
+// has, counted from a random one on.
+//
+// Cost. A have (rarity_order.h), an answer, what becomes of a piece, and a block of an open piece take no
+// step that depends on the number of pieces; a pick passes the open pieces with a free block, three times at
+// most. A new piece takes the looks above and a pass over two sets of bits, which skips 512 pieces at once
+// where either is empty: the longest single step is the pass over two dense sets that have nothing in common,
+// 0.7 us for 100,000 pieces. The first pick after a larger bitfield came or went sorts all pieces.
 //
 // After a piece failed and its blocks had come from several devices it is on parole: all its blocks are
 // asked of one session, so that the next failure has a name.
@@ -34,6 +42,7 @@
 #include "daemon/base/random.h"
 #include "daemon/meta/geometry.h"
 #include "daemon/swarm/bitfield.h"
+#include "daemon/swarm/rarity_order.h"
 #include "daemon/swarm/swarm.h"
 
 namespace p2p::swarm {
@@ -48,6 +57,8 @@ class PiecePicker {
  public:
   enum class State : std::uint8_t { Missing, Open, Filled, Stored };
   static constexpr std::uint32_t kRandomPieces = 4;  // so that a newcomer soon has something to give
+  static constexpr std::uint32_t kRarestLooks = 64;
+  static constexpr std::uint32_t kSampleLooks = 16;
 
   // `random` must outlive the picker.
   PiecePicker(const meta::Geometry& geometry, const Bitfield& have, std::uint32_t open_max, Random& random);
@@ -56,10 +67,10 @@ class PiecePicker {
   void add_seed() { ++seeds_; }
   void remove_seed() { --seeds_; }
   void add_peer(const Bitfield& pieces);
-  void remove_peer(const Bitfield& pieces);
-  void add_piece(PieceIndex piece);     // a session that is no seed got it
-  void remove_piece(PieceIndex piece);  // ... and lost it
-  std::uint32_t availability(PieceIndex piece) const { return seeds_ + pieces_[piece.value].peers; }
+  void remove_peer(const Bitfield& pieces) { rarity_.remove_all(pieces); }
+  void add_piece(PieceIndex piece) { rarity_.add(piece); }        // a session that is no seed got it
+  void remove_piece(PieceIndex piece) { rarity_.remove(piece); }  // ... and lost it
+  std::uint32_t availability(PieceIndex piece) const { return seeds_ + rarity_.peers(piece); }
   std::uint32_t seeds() const { return seeds_; }
   // Missing pieces that some incomplete session has.
   std::uint32_t missing_at_peers();
@@ -69,7 +80,7 @@ class PiecePicker {
     SessionId session;
     const Bitfield& pieces;      // of the session
     bool open_new = true;        // false: a search for a new piece has failed at this generation()
-    bool only_unshared = false;  // nothing that incomplete sessions have, but for pieces it works on
+    bool only_unshared = false;  // of a seed: nothing that incomplete sessions have, but what it works on
   };
   // A free block, which is the session's from now on.
   std::optional<BlockRef> pick(const Wish& wish);
@@ -80,7 +91,7 @@ class PiecePicker {
   // Changes whenever a search for a new piece may succeed that failed before.
   std::uint64_t generation() const { return generation_; }
   // Everything that is missing is requested: the end game.
-  bool all_requested();
+  bool all_requested() const { return missing_.none() && free_blocks_ == 0; }
   // End game: may this session ask for a block that one other was asked for? Marks it.
   bool request_again(BlockRef block, SessionId session, const Bitfield& pieces);
 
@@ -106,7 +117,7 @@ class PiecePicker {
   // Of a filled piece: who sent its blocks.
   const std::vector<DeviceId>& contributors(PieceIndex piece) const;
   const DeviceId& source(BlockRef block) const;
-  std::uint32_t open_pieces() const { return static_cast<std::uint32_t>(open_.size()); }
+  std::uint32_t open_pieces() const { return open_count_; }
   void set_open_max(std::uint32_t count);
   std::uint32_t open_max() const { return open_max_; }
 
@@ -118,8 +129,7 @@ class PiecePicker {
   static constexpr SessionId kNobody{0xffffffff};
   static constexpr std::uint16_t kNotReceived = 0xffff;
   struct Piece {
-    std::uint32_t position = 0;  // missing: in order_; open and filled: in slots_
-    std::uint16_t peers = 0;     // incomplete sessions that have it
+    std::uint32_t slot = 0;  // in slots_, of an open or filled piece
     State state = State::Missing;
   };
   struct Block {
@@ -130,7 +140,8 @@ class PiecePicker {
   };
   struct OpenPiece {
     PieceIndex piece;
-    SessionId owner = kNobody;
+    std::uint64_t age = 0;      // higher is younger
+    SessionId owner = kNobody;  // nobody in a slot that is not in use, too
     bool parole = false;
     bool kept_any = false;  // the driver holds a buffer for it
     std::uint32_t free = 0;
@@ -139,44 +150,48 @@ class PiecePicker {
     std::vector<Block> blocks;
     std::vector<DeviceId> contributors;
   };
+  // An open piece with a free block, in few bytes: all of them are looked at in a pick.
+  struct Begun {
+    std::uint64_t age;
+    PieceIndex piece;
+    SessionId owner;
+  };
 
-  OpenPiece& open(PieceIndex piece) { return slots_[pieces_[piece.value].position]; }
-  const OpenPiece& open(PieceIndex piece) const { return slots_[pieces_[piece.value].position]; }
-  std::optional<BlockRef> pick_open(const Wish& wish, SessionId owner);
-  std::optional<BlockRef> pick_shared(const Wish& wish);
-  std::optional<BlockRef> pick_new(const Wish& wish);
+  OpenPiece& open(PieceIndex piece) { return slots_[pieces_[piece.value].slot]; }
+  const OpenPiece& open(PieceIndex piece) const { return slots_[pieces_[piece.value].slot]; }
+  std::optional<PieceIndex> choose_missing(const Wish& wish);
+  std::optional<PieceIndex> choose_rarest(const Wish& wish) const;
+  std::optional<PieceIndex> choose_among_own(const Wish& wish, bool first_come);
   BlockRef take_free(OpenPiece& piece, SessionId session);
   static std::uint16_t add_contributor(OpenPiece& piece, const DeviceId& device);
+  void set_free(OpenPiece& piece, std::uint32_t free);
+  void set_owner(OpenPiece& piece, SessionId owner);
+  std::vector<Begun>::iterator begun_at(std::uint64_t age);
   void start(PieceIndex piece);
   void reset_blocks(OpenPiece& piece);
+  void set_missing(PieceIndex piece, bool missing);
   void finish(PieceIndex piece, State state);  // open or filled no more
-  void return_to_missing(PieceIndex piece);
+  void check_open(const OpenPiece& it, PieceIndex piece) const;
 
-  std::uint32_t band_begin(std::size_t band) const { return band == 0 ? 0 : band_end_[band - 1]; }
-  void place(std::uint32_t piece, std::uint32_t position);
-  void swap_positions(std::uint32_t one, std::uint32_t other);
-  void mix_into_band(std::uint32_t position, std::size_t band);
-  void insert(PieceIndex piece);
-  void erase(PieceIndex piece);
-  void rebuild();
-  void rebuild_if_dirty() {
-    if (dirty_) rebuild();
+  bool may_choose(PieceIndex piece, const Wish& wish) const {
+    return !wish.only_unshared || rarity_.peers(piece) == 0;
   }
 
   meta::Geometry geometry_;
   std::uint32_t open_max_;
   Random& random_;
   std::vector<Piece> pieces_;
-  std::vector<std::uint32_t> order_;     // missing pieces
-  std::vector<std::uint32_t> band_end_;  // of order_, per availability at peers; never empty
-  bool dirty_ = true;                    // order_ does not fit the availability
+  RarityOrder rarity_;
+  Bitfield missing_;
   std::uint32_t seeds_ = 0;
   std::uint32_t stored_ = 0;
+  std::uint32_t open_count_ = 0;   // open and filled
   std::uint32_t free_blocks_ = 0;  // of open pieces
   std::uint64_t generation_ = 1;
+  std::uint64_t next_age_ = 0;
   std::vector<OpenPiece> slots_;  // kept for reuse
   std::vector<std::uint32_t> spare_slots_;
-  std::vector<std::uint32_t> open_;  // slots of open and filled pieces, oldest first
+  std::vector<Begun> begun_;  // oldest first
   std::set<PieceIndex> parole_;
 };
 

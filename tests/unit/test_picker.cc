@@ -40,8 +40,10 @@ Bitfield field(std::string_view picture) {
 
 struct World {
   // The first kRandomPieces pieces come at random; four stored ones in front end that.
-  World(std::string_view have, const std::string& availability, std::uint32_t open_max = 32)
-      : geometry(*meta::Geometry::make(std::uint64_t{have.size() + 4} * kPieceBytes, kPieceBytes)),
+  World(std::string_view have, const std::string& availability, std::uint32_t open_max = 32,
+        std::uint64_t seed = 11)
+      : random(seed),
+        geometry(*meta::Geometry::make(std::uint64_t{have.size() + 4} * kPieceBytes, kPieceBytes)),
         picker(geometry, field("####" + std::string(have)), open_max, random) {
     std::istringstream counts(availability);
     std::uint32_t count = 0;
@@ -83,7 +85,7 @@ struct World {
     }
   }
 
-  Random random{11};
+  Random random;
   meta::Geometry geometry;
   PiecePicker picker;
   BlockRef last{};
@@ -124,9 +126,7 @@ TEST(haves_move_pieces_between_bands) {
 TEST(equals_come_in_random_order) {
   std::set<int> first;
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
-    World world("....", "");
-    world.random = Random(seed);
-    world.picker.add_peer(World::all("####"));
+    World world("....", "1 1 1 1", 32, seed);
     first.insert(world.pick(kAnn, "####"));
   }
 
@@ -146,6 +146,54 @@ TEST(first_pieces_of_all_are_random) {
   }
 
   EXPECT(first.size() > 4);
+}
+
+TEST(session_that_becomes_a_seed_changes_no_order) {
+  World world(".....", "2 1 3 2 3");
+  const auto everything = World::all("#####");
+  world.picker.add_peer(everything);
+  world.picker.check_invariants();
+  EXPECT_EQ(world.picker.availability(World::piece(1)), 2u);
+
+  world.picker.remove_peer(everything);
+  world.picker.add_seed();
+  world.picker.check_invariants();
+
+  EXPECT_EQ(world.picker.availability(World::piece(1)), 2u);
+  EXPECT_EQ(world.picker.missing_at_peers(), 5u);
+  EXPECT_EQ(world.pick(kAnn, "#####"), 1);
+}
+
+TEST(small_and_large_bitfields_count_alike) {
+  World world("....................", "3 1 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2");
+  const auto small = field("......#.................");
+  const auto large = field("####.###################");
+  for (const auto* pieces : {&small, &large, &small}) {
+    world.picker.add_peer(*pieces);
+    world.picker.check_invariants();
+  }
+  world.picker.remove_peer(small);
+  world.picker.check_invariants();
+
+  EXPECT_EQ(world.picker.availability(World::piece(0)), 3u);
+  EXPECT_EQ(world.picker.availability(World::piece(1)), 2u);
+  EXPECT_EQ(world.picker.availability(World::piece(2)), 4u);
+  EXPECT_EQ(world.pick(kAnn, "####################"), 1);
+  world.picker.remove_peer(large);
+  EXPECT_EQ(world.picker.availability(World::piece(3)), 2u);
+}
+
+// What follows the rarest kRarestLooks pieces in the order is found by a sample of what the session has.
+TEST(session_that_has_none_of_the_rarest_gets_the_rarest_of_its_own) {
+  constexpr std::uint32_t kRare = PiecePicker::kRarestLooks + 10;
+  std::string availability;
+  for (std::uint32_t i = 0; i < kRare; ++i) availability += "1 ";
+  World world(std::string(kRare + 4, '.'), availability + "4 3 2 5");
+  const std::string lacks(kRare, '.');
+
+  EXPECT_EQ(world.pick(kAnn, lacks + "##.#"), static_cast<int>(kRare) + 1);
+  EXPECT_EQ(world.pick(kBob, lacks + "...#"), static_cast<int>(kRare) + 3);
+  EXPECT_EQ(world.pick(kCem, lacks + "...."), -1);
 }
 
 TEST(open_pieces_come_before_rarer_ones) {
@@ -385,6 +433,9 @@ int main() {
       cmocka_unit_test(haves_move_pieces_between_bands),
       cmocka_unit_test(equals_come_in_random_order),
       cmocka_unit_test(first_pieces_of_all_are_random),
+      cmocka_unit_test(session_that_becomes_a_seed_changes_no_order),
+      cmocka_unit_test(small_and_large_bitfields_count_alike),
+      cmocka_unit_test(session_that_has_none_of_the_rarest_gets_the_rarest_of_its_own),
       cmocka_unit_test(open_pieces_come_before_rarer_ones),
       cmocka_unit_test(every_session_works_on_its_own_piece),
       cmocka_unit_test(pieces_are_shared_when_no_more_may_be_open),
