@@ -291,6 +291,9 @@ void PiecePicker::reopen(PieceIndex piece, const std::vector<BlockIndex>& bad_bl
   set_free(it, count);
   it.received -= count;
   it.first_free = std::min_element(bad_blocks.begin(), bad_blocks.end())->value;
+  // The blocks that stay are known to be good, each by itself: whoever brings the others has a name.
+  it.parole = false;
+  parole_.erase(piece);
   // Whose blocks were all bad has no part in it any more.
   const auto all = std::exchange(it.contributors, {});
   for (auto& block : it.blocks)

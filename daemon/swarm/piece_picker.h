@@ -111,7 +111,7 @@ class PiecePicker {
   void store(PieceIndex piece);            // filled -> stored
   void lose(PieceIndex piece);             // filled -> missing
   void fail(PieceIndex piece);             // filled -> missing, on parole if several devices were in it
-  // filled -> open: these blocks were wrong and are free again, the others stay. Not empty.
+  // filled -> open: these blocks were wrong and are free again, the others stay. Not empty. Ends a parole.
   void reopen(PieceIndex piece, const std::vector<BlockIndex>& bad_blocks);
   void withdraw(PieceIndex piece);  // stored -> missing
   // Of a filled piece: who sent its blocks.

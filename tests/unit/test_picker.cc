@@ -351,6 +351,22 @@ TEST(bad_blocks_of_a_piece_are_free_again_and_its_good_ones_stay) {
   EXPECT(world.picker.source({World::piece(0), BlockIndex{15}}) == device(kAnn));
 }
 
+TEST(reopened_piece_is_no_longer_on_parole) {
+  World world(".", "3");
+  for (std::uint32_t i = 0; i < kBlocks; ++i) {
+    const auto session = i % 2 == 0 ? kAnn : kBob;
+    EXPECT_EQ(world.pick(session, "#"), 0);
+    world.picker.receive(world.last, session, device(session));
+  }
+  world.picker.fail(World::piece(0));
+  world.fill(0, kAnn, "#");
+  world.picker.reopen(World::piece(0), {{0}, {1}});
+
+  EXPECT_EQ(world.pick(kBob, "#"), 0);
+  EXPECT_EQ(world.pick(kCem, "#"), 0);  // shared, which parole forbids
+  world.picker.check_invariants();
+}
+
 TEST(piece_of_bad_blocks_alone_stays_open_when_nobody_asks_for_it) {
   World world(".", "3");
   world.fill(0, kAnn, "#");
@@ -447,6 +463,7 @@ int main() {
       cmocka_unit_test(duplicate_goes_to_one_other_session_and_is_cancelled_by_the_block),
       cmocka_unit_test(piece_on_parole_comes_from_one_session),
       cmocka_unit_test(bad_blocks_of_a_piece_are_free_again_and_its_good_ones_stay),
+      cmocka_unit_test(reopened_piece_is_no_longer_on_parole),
       cmocka_unit_test(piece_of_bad_blocks_alone_stays_open_when_nobody_asks_for_it),
       cmocka_unit_test(shared_pieces_are_left_out_on_wish),
       cmocka_unit_test(random_operations_keep_the_order),
