@@ -16,6 +16,7 @@ PiecePicker::PiecePicker(const meta::Geometry& geometry, const Bitfield& have, s
       pieces_(geometry.pieces()),
       rarity_(have, random),
       missing_(geometry.pieces(), true),
+      urgent_(geometry.pieces()),
       stored_(have.count()) {
   CHECK(have.size() == geometry.pieces());
   for (std::uint32_t i = 0; i < have.size(); ++i) {
@@ -71,12 +72,14 @@ std::optional<BlockRef> PiecePicker::pick_piece(PieceIndex piece, SessionId sess
 }
 
 std::optional<PieceIndex> PiecePicker::choose_missing(const Wish& wish) {
-  if (stored_ + open_count_ < kRandomPieces) {
-    if (auto piece = choose_among_own(wish, true)) return piece;
+  const bool first_come = sequential_ || stored_ + open_count_ < kRandomPieces;
+  if (auto piece = choose_among(urgent_, wish, first_come)) return piece;
+  if (first_come) {
+    if (auto piece = choose_among(missing_, wish, true)) return piece;
   }
   rarity_.settle();
   if (auto piece = choose_rarest(wish)) return piece;
-  return wish.only_unshared ? std::nullopt : choose_among_own(wish, false);
+  return wish.only_unshared ? std::nullopt : choose_among(missing_, wish, false);
 }
 
 std::optional<PieceIndex> PiecePicker::choose_rarest(const Wish& wish) const {
@@ -92,15 +95,15 @@ std::optional<PieceIndex> PiecePicker::choose_rarest(const Wish& wish) const {
   return std::nullopt;
 }
 
-// A missing piece that the session has: the rarest of those looked at, or the first.
-std::optional<PieceIndex> PiecePicker::choose_among_own(const Wish& wish, bool first_come) {
-  if (missing_.none()) return std::nullopt;
-  const auto start = static_cast<std::uint32_t>(random_.below(missing_.size()));
+// A piece of this set that the session has: the rarest of those looked at, or the first.
+std::optional<PieceIndex> PiecePicker::choose_among(const Bitfield& set, const Wish& wish, bool first_come) {
+  if (set.none()) return std::nullopt;
+  const auto start = sequential_ ? 0 : static_cast<std::uint32_t>(random_.below(set.size()));
   std::optional<PieceIndex> best;
   std::uint32_t looks = 0;
-  for (const auto& [begin, end] : {std::pair(start, missing_.size()), std::pair(0u, start)}) {
-    for (auto next = missing_.first_common(wish.pieces, begin, end); next;
-         next = missing_.first_common(wish.pieces, next->value + 1, end)) {
+  for (const auto& [begin, end] : {std::pair(start, set.size()), std::pair(0u, start)}) {
+    for (auto next = set.first_common(wish.pieces, begin, end); next;
+         next = set.first_common(wish.pieces, next->value + 1, end)) {
       if (may_choose(*next, wish)) {
         if (first_come) return next;
         if (!best || rarity_.peers(*next) < rarity_.peers(*best)) best = next;
@@ -109,6 +112,12 @@ std::optional<PieceIndex> PiecePicker::choose_among_own(const Wish& wish, bool f
     }
   }
   return best;
+}
+
+void PiecePicker::set_priority(PieceIndex piece, Priority priority) {
+  pieces_[piece.value].priority = priority;
+  if (priority == Priority::High && state(piece) == State::Missing) urgent_.set(piece);
+  else urgent_.clear(piece);
 }
 
 BlockRef PiecePicker::take_free(OpenPiece& piece, SessionId session) {
@@ -248,9 +257,11 @@ void PiecePicker::set_missing(PieceIndex piece, bool missing) {
   rarity_.set_missing(piece, missing);
   if (missing) {
     missing_.set(piece);
+    if (pieces_[piece.value].priority == Priority::High) urgent_.set(piece);
     ++generation_;
   } else {
     missing_.clear(piece);
+    urgent_.clear(piece);
   }
 }
 
@@ -342,6 +353,7 @@ void PiecePicker::check_invariants() const {
     const PieceIndex piece{i};
     const bool is_missing = state(piece) == State::Missing;
     CHECK(missing_.has(piece) == is_missing);
+    CHECK(urgent_.has(piece) == (is_missing && pieces_[i].priority == Priority::High));
     ++counts[static_cast<std::size_t>(state(piece))];
     if (state(piece) == State::Open || state(piece) == State::Filled) {
       check_open(open(piece), piece);

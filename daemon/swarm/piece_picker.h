@@ -15,13 +15,15 @@
 // as a rule, which tells who spoiled it, and yet no free block waits for a slow session when there is
 // nothing else to do.
 //
-// Of the missing pieces that the session has: by rarity, which is the number of incomplete sessions that have
-// the piece (sessions that have everything change the rarity of no piece relative to others and are one
-// number), equals in random order; the first pieces of all at random.
+// Of the missing pieces that the session has: those of priority High before all others; then by rarity, which
+// is the number of incomplete sessions that have the piece (sessions that have everything change the rarity
+// of no piece relative to others and are one number), equals in random order; the first pieces of all at
+// random; in sequential mode by index.
 //
 // The search for the rarest is bounded. It looks at the first kRarestLooks missing pieces in the order of
 // rarity. A session that has none of these gets the rarest of the first kSampleLooks missing pieces that it
-// has, counted from a random one on.
+// has, counted from a random one on. So many are looked at, too, among the pieces of priority High, and in
+// sequential mode for one that is unshared, where the wish is for such.
 //
 // Cost. A have (rarity_order.h), an answer, what becomes of a piece, and a block of an open piece take no
 // step that depends on the number of pieces; a pick passes the open pieces with a free block, three times at
@@ -56,6 +58,7 @@ struct BlockRef {
 class PiecePicker {
  public:
   enum class State : std::uint8_t { Missing, Open, Filled, Stored };
+  enum class Priority : std::uint8_t { Normal, High };
   static constexpr std::uint32_t kRandomPieces = 4;  // so that a newcomer soon has something to give
   static constexpr std::uint32_t kRarestLooks = 64;
   static constexpr std::uint32_t kSampleLooks = 16;
@@ -94,6 +97,9 @@ class PiecePicker {
   bool all_requested() const { return missing_.none() && free_blocks_ == 0; }
   // End game: may this session ask for a block that one other was asked for? Marks it.
   bool request_again(BlockRef block, SessionId session, const Bitfield& pieces);
+  // Both act on what is chosen from here on.
+  void set_sequential(bool sequential) { sequential_ = sequential; }
+  void set_priority(PieceIndex piece, Priority priority);
 
   // --- answers -------------------------------------------------------------------------------------
   void release(BlockRef block, SessionId session);  // the request will not be answered
@@ -131,6 +137,7 @@ class PiecePicker {
   struct Piece {
     std::uint32_t slot = 0;  // in slots_, of an open or filled piece
     State state = State::Missing;
+    Priority priority = Priority::Normal;
   };
   struct Block {
     SessionId first = kNobody;
@@ -161,7 +168,7 @@ class PiecePicker {
   const OpenPiece& open(PieceIndex piece) const { return slots_[pieces_[piece.value].slot]; }
   std::optional<PieceIndex> choose_missing(const Wish& wish);
   std::optional<PieceIndex> choose_rarest(const Wish& wish) const;
-  std::optional<PieceIndex> choose_among_own(const Wish& wish, bool first_come);
+  std::optional<PieceIndex> choose_among(const Bitfield& set, const Wish& wish, bool first_come);
   BlockRef take_free(OpenPiece& piece, SessionId session);
   static std::uint16_t add_contributor(OpenPiece& piece, const DeviceId& device);
   void set_free(OpenPiece& piece, std::uint32_t free);
@@ -183,6 +190,8 @@ class PiecePicker {
   std::vector<Piece> pieces_;
   RarityOrder rarity_;
   Bitfield missing_;
+  Bitfield urgent_;  // missing and of priority High
+  bool sequential_ = false;
   std::uint32_t seeds_ = 0;
   std::uint32_t stored_ = 0;
   std::uint32_t open_count_ = 0;   // open and filled

@@ -196,6 +196,63 @@ TEST(session_that_has_none_of_the_rarest_gets_the_rarest_of_its_own) {
   EXPECT_EQ(world.pick(kCem, lacks + "...."), -1);
 }
 
+TEST(pieces_of_high_priority_come_first_by_rarity) {
+  World world("......", "1 4 2 3 1 3");
+  for (const auto number : {1u, 3u, 5u}) {
+    world.picker.set_priority(World::piece(number), PiecePicker::Priority::High);
+  }
+  world.picker.set_priority(World::piece(5), PiecePicker::Priority::Normal);
+
+  EXPECT_EQ(world.pick(kAnn, "######"), 3);
+  EXPECT_EQ(world.pick(kBob, "##.#.#"), 1);
+  EXPECT_EQ(world.pick(kCem, ".##..#"), 2);
+}
+
+TEST(piece_of_high_priority_has_it_again_when_it_is_missing_again) {
+  World world("..", "1 3");
+  world.picker.set_priority(World::piece(1), PiecePicker::Priority::High);
+  world.fill(1, kAnn, "##");
+  world.picker.set_priority(World::piece(1), PiecePicker::Priority::High);  // as it was, in any state
+  world.picker.check_invariants();
+  world.picker.lose(World::piece(1));
+
+  EXPECT_EQ(world.pick(kBob, "##"), 1);
+}
+
+TEST(pieces_of_high_priority_wait_for_open_ones) {
+  World world(".-.", "1 3 3");
+  world.picker.set_priority(World::piece(2), PiecePicker::Priority::High);
+
+  EXPECT_EQ(world.pick(kAnn, "###"), 1);
+  EXPECT_EQ(world.pick(kBob, "###"), 2);
+}
+
+TEST(sequential_mode_follows_the_index) {
+  World world("......", "3 2 1 2 1 3");
+  world.picker.set_sequential(true);
+  EXPECT_EQ(world.pick(kAnn, "######"), 0);
+  EXPECT_EQ(world.pick(kBob, "#.####"), 2);
+  EXPECT_EQ(world.pick(kCem, "######"), 1);
+
+  world.picker.set_sequential(false);
+  EXPECT_EQ(world.pick({9}, "######"), 4);
+}
+
+TEST(sequential_mode_has_pieces_of_high_priority_first_and_begins_with_the_first_piece) {
+  const auto geometry = *meta::Geometry::make(8 * kPieceBytes, kPieceBytes);
+  Random random(3);
+  PiecePicker picker(geometry, Bitfield(8), 32, random);
+  const Bitfield everything(8, true);
+  picker.add_seed();
+  picker.set_sequential(true);
+  picker.set_priority(PieceIndex{7}, PiecePicker::Priority::High);  // a player looks at the end
+  picker.set_priority(PieceIndex{6}, PiecePicker::Priority::High);
+
+  std::vector<std::uint32_t> order;
+  for (std::uint32_t i = 1; i <= 4; ++i) order.push_back(picker.pick({{i}, everything})->piece.value);
+  EXPECT(order == (std::vector<std::uint32_t>{6, 7, 0, 1}));
+}
+
 TEST(open_pieces_come_before_rarer_ones) {
   World world("..-.", "1 1 3 1");
 
@@ -452,6 +509,11 @@ int main() {
       cmocka_unit_test(session_that_becomes_a_seed_changes_no_order),
       cmocka_unit_test(small_and_large_bitfields_count_alike),
       cmocka_unit_test(session_that_has_none_of_the_rarest_gets_the_rarest_of_its_own),
+      cmocka_unit_test(pieces_of_high_priority_come_first_by_rarity),
+      cmocka_unit_test(piece_of_high_priority_has_it_again_when_it_is_missing_again),
+      cmocka_unit_test(pieces_of_high_priority_wait_for_open_ones),
+      cmocka_unit_test(sequential_mode_follows_the_index),
+      cmocka_unit_test(sequential_mode_has_pieces_of_high_priority_first_and_begins_with_the_first_piece),
       cmocka_unit_test(open_pieces_come_before_rarer_ones),
       cmocka_unit_test(every_session_works_on_its_own_piece),
       cmocka_unit_test(pieces_are_shared_when_no_more_may_be_open),
