@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Writes the seeds of corpus/frame, bencode, message, metadata, hello and grant, and of
+"""Writes the seeds of corpus/frame, bencode, message, metadata, hello, grant and picker, and of
 corpus/tracker_request those of requests 22 and later. What a fuzzer found is kept beside them under other
 names and is not touched."""
 import pathlib
+import random
 import struct
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -283,6 +284,11 @@ REQUESTS = {
 }
 
 
+# Any bytes are operations: see fuzz_picker.cc. The first chooses one of seven numbers of pieces.
+PICKER = {f"{size}-{seed}": bytes([size]) + random.Random(f"{size} {seed}").randbytes(4000)
+          for size in range(7) for seed in range(2)}
+
+
 def main() -> None:
     write("frame", FRAMES)
     write("bencode", BENCODE)
@@ -291,6 +297,7 @@ def main() -> None:
     write("hello", HELLOS)
     write("grant", STATEMENTS)
     write("tracker_request", REQUESTS)
+    write("picker", PICKER)
 
 
 if __name__ == "__main__":

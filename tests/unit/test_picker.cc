@@ -454,48 +454,6 @@ TEST(shared_pieces_are_left_out_on_wish) {
   EXPECT_EQ(world.pick(kAnn, "###"), 0);
 }
 
-TEST(random_operations_keep_the_order) {
-  const auto geometry = *meta::Geometry::make(60 * kPieceBytes - 17, kPieceBytes);
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    Random random(seed);
-    PiecePicker picker(geometry, Bitfield(60), 10, random);
-    std::vector<Bitfield> peers(4, Bitfield(60));
-    std::vector<std::pair<BlockRef, SessionId>> asked;
-    for (int step = 0; step < 3000; ++step) {
-      const auto who = static_cast<std::uint32_t>(random.below(4));
-      auto& pieces = peers[who];
-      const PieceIndex piece{static_cast<std::uint32_t>(random.below(60))};
-      switch (random.below(6)) {
-        case 0:
-          if (pieces.set(piece)) picker.add_piece(piece);
-          break;
-        case 1:
-          if (random.below(8) == 0 && pieces.clear(piece)) picker.remove_piece(piece);
-          break;
-        case 2:
-        case 3:
-          if (const auto block = picker.pick({SessionId{who}, pieces}))
-            asked.emplace_back(*block, SessionId{who});
-          break;
-        case 4:
-          if (asked.empty()) break;
-          picker.release(asked.back().first, asked.back().second);
-          asked.pop_back();
-          break;
-        default:
-          if (asked.empty()) break;
-          if (picker.receive(asked[0].first, asked[0].second, device(asked[0].second)).filled) {
-            if (random.below(3) == 0) picker.fail(asked[0].first.piece);
-            else picker.store(asked[0].first.piece);
-          }
-          asked.erase(asked.begin());
-      }
-      picker.check_invariants();
-      EXPECT(picker.open_pieces() <= 10);
-    }
-  }
-}
-
 }  // namespace
 
 int main() {
@@ -528,7 +486,6 @@ int main() {
       cmocka_unit_test(reopened_piece_is_no_longer_on_parole),
       cmocka_unit_test(piece_of_bad_blocks_alone_stays_open_when_nobody_asks_for_it),
       cmocka_unit_test(shared_pieces_are_left_out_on_wish),
-      cmocka_unit_test(random_operations_keep_the_order),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
