@@ -183,6 +183,19 @@ TEST(small_and_large_bitfields_count_alike) {
   EXPECT_EQ(world.picker.availability(World::piece(3)), 2u);
 }
 
+TEST(rarest_is_found_within_the_first_looks) {
+  constexpr std::uint32_t kRarer = PiecePicker::kRarestLooks - 1;
+  std::string availability;
+  for (std::uint32_t i = 0; i < kRarer; ++i) availability += "1 ";
+  availability += "2 ";
+  for (std::uint32_t i = 0; i < 60; ++i) availability += "3 ";
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    World world(std::string(kRarer + 61, '.'), availability, 32, seed);
+
+    EXPECT_EQ(world.pick(kAnn, std::string(kRarer, '.') + std::string(61, '#')), static_cast<int>(kRarer));
+  }
+}
+
 // What follows the rarest kRarestLooks pieces in the order is found by a sample of what the session has.
 TEST(session_that_has_none_of_the_rarest_gets_the_rarest_of_its_own) {
   constexpr std::uint32_t kRare = PiecePicker::kRarestLooks + 10;
@@ -466,6 +479,7 @@ int main() {
       cmocka_unit_test(first_pieces_of_all_are_random),
       cmocka_unit_test(session_that_becomes_a_seed_changes_no_order),
       cmocka_unit_test(small_and_large_bitfields_count_alike),
+      cmocka_unit_test(rarest_is_found_within_the_first_looks),
       cmocka_unit_test(session_that_has_none_of_the_rarest_gets_the_rarest_of_its_own),
       cmocka_unit_test(pieces_of_high_priority_come_first_by_rarity),
       cmocka_unit_test(piece_of_high_priority_has_it_again_when_it_is_missing_again),
