@@ -75,6 +75,8 @@ class TransferOwner {
   virtual void drop_link(PeerLink& link) = 0;
   // The transfer has lined up at a rate limit: it is to get its turns.
   virtual void on_turn_wanted() = 0;
+  // Its book may give somebody to dial.
+  virtual void on_dial_wanted() = 0;
 
  protected:
   ~TransferOwner() = default;

@@ -319,6 +319,7 @@ void Transfer::on_piece_written(PieceIndex piece, const Status& status) {
     dirty_ = true;
     dirty_bytes_ += metainfo_->geometry().piece_bytes(piece);
     swarm_->on_piece_stored(piece, services_.loop.now());
+    if (swarm_->lags() && book_.on_lag(services_.loop.now())) owner_.on_dial_wanted();
     if (dirty_bytes_ >= kCheckpointBytes && !checkpointing_ && stop_done_ == nullptr) checkpoint(nullptr);
   }
   drain_actions();

@@ -257,6 +257,10 @@ void Transfers::set_limits(std::uint64_t upload, std::uint64_t download) {
 // One line may have to wait longer than the other.
 void Transfers::on_turn_wanted() { arm_turn_timer(); }
 
+void Transfers::on_dial_wanted() {
+  if (!stopping_) dial_timer_.set(Duration(0));
+}
+
 void Transfers::give_turns() {
   const auto now = around_.loop.now();
   while (const auto turn = upload_.next(now))
@@ -287,7 +291,7 @@ void Transfers::on_grant_timer() {
 void Transfers::on_transfer_changed(Transfer& transfer) {
   announce(transfer);
   schedule();
-  if (!stopping_) dial_timer_.set(Duration(0));
+  on_dial_wanted();
   on_changed_();
 }
 

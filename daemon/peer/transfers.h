@@ -96,6 +96,7 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   void on_transfer_changed(Transfer& transfer) override;
   void drop_link(PeerLink& link) override;
   void on_turn_wanted() override;
+  void on_dial_wanted() override;
   void on_accept(std::unique_ptr<io::Stream> stream) override;
 
   WallTime now_wall() const;

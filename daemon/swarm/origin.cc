@@ -23,11 +23,13 @@ void Origin::on_holders(PieceIndex piece, std::uint32_t holders, TimePoint now) 
   const auto state = holders == 0 ? State::Unsent : holders == 1 ? State::Shared : State::Settled;
   auto& place = places_[piece.value];
   if (place.state == state || (holders == 0 && is_in_window(piece))) return;
+  const auto session = place.session;
   const auto since = take_from_window(piece);
   if (since && holders > 0) {
-    const Duration taken = now - *since;
-    usual_time_ = usual_time_ ? (*usual_time_ * 7 + taken) / 8 : taken;
+    smooth(usual_time_, now - *since);
+    smooth(windows_[session].usual_time, now - *since);
   }
+  if (state == State::Shared) place.at_slow_one = since && is_slow(windows_[session]);
   if (place.state == State::Settled) ++unsettled_;
   if (state == State::Settled) --unsettled_;
   if (state == State::Unsent) unsent_.push_front(piece);
@@ -39,7 +41,7 @@ std::vector<PieceIndex> Origin::on_closed(SessionId session) {
   std::vector<PieceIndex> pieces;
   const auto window = windows_.find(session);
   if (window == windows_.end()) return pieces;
-  for (const auto& entry : window->second) {
+  for (const auto& entry : window->second.entries) {
     places_[entry.piece.value].state = State::Unsent;
     unsent_.push_front(entry.piece);
     pieces.push_back(entry.piece);
@@ -54,15 +56,16 @@ std::optional<PieceIndex> Origin::assign(SessionId session, const Bitfield& piec
       kAheadMost, kAheadLeast + static_cast<std::uint32_t>(pieces_per_second * seconds_of(kAheadTime)));
   std::uint32_t waiting = 0;
   if (const auto window = windows_.find(session); window != windows_.end()) {
-    for (const auto& entry : window->second) {
-      if (places_[entry.piece.value].state == State::Suggested && now - entry.since < patience()) ++waiting;
+    const Duration limit = patience(window->second);
+    for (const auto& entry : window->second.entries) {
+      if (places_[entry.piece.value].state == State::Suggested && now - entry.since < limit) ++waiting;
     }
   }
   if (waiting >= ahead) return std::nullopt;
   drop_stale();
   std::optional<PieceIndex> piece;
   if (!unsent_.empty()) piece = unsent_.front();
-  if (!piece) piece = overdue_in_window(session, pieces, now);
+  if (!piece) piece = slow_in_window(session, pieces, now);
   if (!piece) piece = overdue_shared(pieces, now);
   if (piece) put(*piece, session, now);
   return piece;
@@ -71,47 +74,62 @@ std::optional<PieceIndex> Origin::assign(SessionId session, const Bitfield& piec
 void Origin::put(PieceIndex piece, SessionId session, TimePoint now) {
   take_from_window(piece);
   places_[piece.value] = {State::Suggested, session};
-  windows_[session].push_back({piece, now});
+  windows_[session].entries.push_back({piece, now});
 }
 
-std::optional<PieceIndex> Origin::overdue_in_window(SessionId except, const Bitfield& pieces,
-                                                    TimePoint now) const {
-  const Entry* oldest = nullptr;
-  for (const auto& [session, window] : windows_) {
-    if (session == except || window.empty() || pieces.has(window.front().piece)) continue;
-    if (oldest == nullptr || window.front().since < oldest->since) oldest = &window.front();
+// The piece that is expected last of all that this session would bring much sooner. What has been waited for
+// longer than usual is expected to take as long again.
+std::optional<PieceIndex> Origin::slow_in_window(SessionId session, const Bitfield& pieces,
+                                                 TimePoint now) const {
+  const auto own = windows_.find(session);
+  const auto usual = own != windows_.end() && own->second.usual_time ? own->second.usual_time : usual_time_;
+  if (!usual) return std::nullopt;
+  Duration longest = std::max<Duration>(kUsualLeast, *usual) * kSoonerTimes;
+  std::optional<PieceIndex> piece;
+  for (const auto& [other, window] : windows_) {
+    if (other == session) continue;
+    for (const auto& entry : window.entries) {
+      const Duration age = now - entry.since;
+      const Duration rest = std::max(age, window.usual_time.value_or(Duration{}) - age);
+      if (rest <= longest || pieces.has(entry.piece)) continue;
+      longest = rest;
+      piece = entry.piece;
+    }
   }
-  if (oldest == nullptr || now - oldest->since < patience()) return std::nullopt;
-  return oldest->piece;
+  return piece;
 }
 
 std::optional<PieceIndex> Origin::overdue_shared(const Bitfield& pieces, TimePoint now) const {
+  const Duration limit = std::max(kUsualLeast, usual_time_.value_or(kPatienceLeast)) * kSoonerTimes;
   for (std::size_t i = 0; i < std::min(shared_.size(), kLook); ++i) {
     const auto& entry = shared_[i];
-    if (now - entry.since < patience() / 2) break;
-    if (places_[entry.piece.value].state == State::Shared && !pieces.has(entry.piece)) return entry.piece;
+    const auto& place = places_[entry.piece.value];
+    if (place.state != State::Shared || pieces.has(entry.piece)) continue;
+    if (place.at_slow_one || now - entry.since >= limit) return entry.piece;
   }
   return std::nullopt;
 }
 
 TimePoint Origin::awaited_until(SessionId session) const {
   const auto window = windows_.find(session);
-  if (window == windows_.end() || window->second.empty()) return TimePoint{};
-  return window->second.front().since + patience();
+  if (window == windows_.end() || window->second.entries.empty()) return TimePoint{};
+  return window->second.entries.front().since + patience(window->second);
 }
 
-Duration Origin::patience() const {
-  if (!usual_time_) return kPatienceUnknown;
-  return std::max<Duration>(kPatienceLeast, *usual_time_ * kPatienceTimes);
+void Origin::smooth(std::optional<Duration>& usual, Duration taken) {
+  usual = usual ? (*usual * 7 + std::min<Duration>(taken, *usual * 2)) / 8 : taken;
 }
 
-TimePoint Origin::next_deadline() const {
-  TimePoint next = TimePoint::max();
-  for (const auto& [session, window] : windows_) {
-    if (!window.empty()) next = std::min(next, window.front().since + patience());
-  }
-  if (!shared_.empty()) next = std::min(next, shared_.front().since + patience() / 2);
-  return next;
+bool Origin::is_slow(const Window& window) const {
+  return std::any_of(windows_.begin(), windows_.end(), [&](const auto& other) {
+    const auto usual = other.second.usual_time;
+    return usual && std::max<Duration>(*usual, kUsualLeast) * kSoonerTimes < window.usual_time;
+  });
+}
+
+Duration Origin::patience(const Window& window) const {
+  const auto usual = window.usual_time ? window.usual_time : usual_time_;
+  return usual ? std::max<Duration>(kPatienceLeast, *usual * kPatienceTimes) : kPatienceUnknown;
 }
 
 void Origin::drop_stale() {
@@ -121,7 +139,7 @@ void Origin::drop_stale() {
 
 std::optional<TimePoint> Origin::take_from_window(PieceIndex piece) {
   if (!is_in_window(piece)) return std::nullopt;
-  auto& window = windows_.at(places_[piece.value].session);
+  auto& window = windows_.at(places_[piece.value].session).entries;
   const auto entry =
       std::find_if(window.begin(), window.end(), [&](const Entry& one) { return one.piece == piece; });
   const auto since = entry->since;

@@ -12,10 +12,12 @@
 //   any -> settled        on_holders(2 or more)
 //   any -> unsent         on_holders(0): nobody who is connected has it any more;
 //                         on_closed(): it was in the window of a session that is gone
-// and, when nothing is unsent, because what others do takes too long:
-//   suggested, taken -> in the window of another session, when it was in one for longer than patience()
-//   shared -> suggested   to one who lacks it, when it has been at a single peer for half of that
-// Patience grows with what a piece usually takes from suggestion to Have.
+// and, when nothing is unsent, so that nobody waits for a slow one while our uplink has nothing to do:
+//   suggested, taken -> in the window of another session that would bring it kSoonerTimes as soon, by what
+//                       each usually takes from suggestion to Have
+//   shared -> suggested   to one who lacks it, when it has been at a single peer for kSoonerTimes as long as
+//   a
+//                       piece takes from us; at once when that peer is so much slower than the fastest
 //
 // A window has `ahead` suggestions that the session has not taken; so it follows the session's pace, and a
 // slow one holds little. Nothing is refused: who asks for something else (an older version, a client that
@@ -52,7 +54,10 @@ class Origin {
   static constexpr std::uint32_t kAheadMost = limits::kSuggestionsFromPeer / 2;  // more might be dropped
   static constexpr Duration kPatienceLeast = 2s;
   static constexpr Duration kPatienceUnknown = 60s;  // while no piece has come back yet
-  static constexpr int kPatienceTimes = 4;           // of the usual time from suggestion to Have
+  static constexpr int kPatienceTimes = 4;           // of the usual time, for what is in a window
+  static constexpr int kSoonerTimes = 3;
+  static constexpr Duration kLookInterval = 200ms;
+  static constexpr Duration kUsualLeast = 200ms;  // shorter times are taken for chance
 
   // `holders(piece)`: how many peers have it.
   template <class Holders>
@@ -78,8 +83,6 @@ class Origin {
   // Until when what is in the session's window may be expected of it; the past when there is nothing.
   TimePoint awaited_until(SessionId session) const;
   std::uint32_t unsettled() const { return unsettled_; }
-  // When assign() may have something that it had not before; max() when no peer holds anything back.
-  TimePoint next_deadline() const;
   // For tests: U unsent, S suggested, T taken, 1 shared, # settled.
   std::string picture() const;
 
@@ -88,26 +91,33 @@ class Origin {
   enum class State : std::uint8_t { Unsent, Suggested, Taken, Shared, Settled };
   struct Place {
     State state = State::Unsent;
-    SessionId session{};  // whose window it is in
+    SessionId session{};       // whose window it is in
+    bool at_slow_one = false;  // shared
   };
   struct Entry {
     PieceIndex piece;
     TimePoint since;
   };
-  Duration patience() const;
+  struct Window {
+    std::deque<Entry> entries;           // oldest first
+    std::optional<Duration> usual_time;  // from suggestion to Have, smoothed
+  };
+  static void smooth(std::optional<Duration>& usual, Duration taken);
+  Duration patience(const Window& window) const;
+  bool is_slow(const Window& window) const;
   bool is_in_window(PieceIndex piece) const;
   void drop_stale();                                            // from the front of unsent_ and shared_
   std::optional<TimePoint> take_from_window(PieceIndex piece);  // since when it was there
   void put(PieceIndex piece, SessionId session, TimePoint now);
-  std::optional<PieceIndex> overdue_in_window(SessionId except, const Bitfield& pieces, TimePoint now) const;
+  std::optional<PieceIndex> slow_in_window(SessionId session, const Bitfield& pieces, TimePoint now) const;
   std::optional<PieceIndex> overdue_shared(const Bitfield& pieces, TimePoint now) const;
 
   std::vector<Place> places_;
-  std::deque<PieceIndex> unsent_;                   // and some that are not any more
-  std::deque<Entry> shared_;                        // since when; and some that are not any more
-  std::map<SessionId, std::deque<Entry>> windows_;  // oldest first
+  std::deque<PieceIndex> unsent_;  // and some that are not any more
+  std::deque<Entry> shared_;       // since when; and some that are not any more
+  std::map<SessionId, Window> windows_;
   std::uint32_t unsettled_;
-  std::optional<Duration> usual_time_;  // from suggestion to Have, smoothed
+  std::optional<Duration> usual_time_;  // of all sessions
 };
 
 }  // namespace p2p::swarm

@@ -8,8 +8,8 @@
 
 namespace p2p::swarm {
 
-PeerBook::PeerBook(const DeviceId& self, std::size_t links_max, Random& random)
-    : self_(self), links_max_(links_max), random_(random) {}
+PeerBook::PeerBook(const DeviceId& self, std::size_t links_wanted, Random& random)
+    : self_(self), links_wanted_(links_wanted), links_most_(2 * links_wanted), random_(random) {}
 
 void PeerBook::add(const DeviceId& device, std::string user, std::vector<PeerAddress> addresses, bool seeding,
                    TimePoint now) {
@@ -62,7 +62,9 @@ void PeerBook::remove(const DeviceId& device) {
 
 std::optional<Candidate> PeerBook::next_dial(bool we_are_complete, TimePoint now) {
   we_are_complete_ = we_are_complete;
-  if (links() >= links_max_) return std::nullopt;
+  if (links() >= links_wanted_) return std::nullopt;
+  dial_credit_ = std::max<TimePoint>(dial_credit_, now - kDialBurst * kDialPause);
+  if (dial_credit_ + kDialPause > now) return std::nullopt;
   // One of those that are due, each with the same chance: the swarm becomes a random graph.
   std::map<DeviceId, Entry>::iterator chosen = entries_.end();
   std::uint64_t due = 0;
@@ -70,6 +72,7 @@ std::optional<Candidate> PeerBook::next_dial(bool we_are_complete, TimePoint now
     if (may_dial(one->second) && dial_time(one->second) <= now && random_.below(++due) == 0) chosen = one;
   }
   if (chosen == entries_.end()) return std::nullopt;
+  dial_credit_ += kDialPause;
   auto& entry = chosen->second;
   entry.state = State::Dialling;
   entry.next_address %= entry.addresses.size();
@@ -121,11 +124,18 @@ bool PeerBook::is_banned(const DeviceId& device, TimePoint now) const {
 
 TimePoint PeerBook::next_deadline() const {
   TimePoint next = TimePoint::max();
-  if (links() >= links_max_) return next;
+  if (links() >= links_wanted_) return next;
   for (const auto& [device, entry] : entries_) {
     if (may_dial(entry)) next = std::min(next, dial_time(entry));
   }
-  return next;
+  return std::max<TimePoint>(next, dial_credit_ + kDialPause);
+}
+
+bool PeerBook::on_lag(TimePoint now) {
+  if (now - last_lag_ < kLagInterval || links_wanted_ == links_most_) return false;
+  last_lag_ = now;
+  ++links_wanted_;
+  return true;
 }
 
 std::size_t PeerBook::connected() const {

@@ -34,11 +34,16 @@ class PeerBook {
  public:
   static constexpr Duration kFirstWait = 2s;
   static constexpr Duration kLastWait = 5min;
+  static constexpr Duration kDialPause = 50ms;
+  static constexpr int kDialBurst = 2;
+  static constexpr Duration kLagInterval = 500ms;
 
-  // `self` is never dialled, and nobody while there are `links_max` links: about ten links make a random
+  // `self` is never dialled, and nobody while there are `links_wanted` links: about ten links make a random
   // graph through which a piece comes to everybody in a few steps, with more than that each has less of every
-  // uplink. `random` must outlive the book.
-  PeerBook(const DeviceId& self, std::size_t links_max, Random& random);
+  // uplink. Dials are kDialPause apart, after kDialBurst at once: who is dialled meanwhile need not dial, so
+  // that nobody ends with twice the links of others and their share of the uplinks. `random` must outlive the
+  // book.
+  PeerBook(const DeviceId& self, std::size_t links_wanted, Random& random);
 
   // The tracker told about a device. An empty address list: it can only dial us.
   void add(const DeviceId& device, std::string user, std::vector<PeerAddress> addresses, bool seeding,
@@ -57,6 +62,11 @@ class PeerBook {
   void on_complete(const DeviceId& device);  // it has everything
   void ban(const DeviceId& device, TimePoint until);
   bool is_banned(const DeviceId& device, TimePoint now) const;
+
+  // We are behind the others (Swarm::lags): one link more, at most every kLagInterval and up to twice what
+  // was wanted. The reason is as a rule that all our peers have more links than we. True when next_dial()
+  // should be asked.
+  bool on_lag(TimePoint now);
 
   // When next_dial() may give something; max() for never. As long as `we_are_complete` stays what it was
   // in the last call of next_dial().
@@ -85,7 +95,10 @@ class PeerBook {
   bool make_room(TimePoint now);  // for one more device
 
   DeviceId self_;
-  std::size_t links_max_;
+  std::size_t links_wanted_;
+  std::size_t links_most_;
+  TimePoint dial_credit_{};  // kDialPause later with every dial, at most kDialBurst pauses ago
+  TimePoint last_lag_{};
   Random& random_;
   bool we_are_complete_ = false;
   std::map<DeviceId, Entry> entries_;

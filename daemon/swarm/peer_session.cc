@@ -34,7 +34,7 @@ PeerSession::PeerSession(SessionId id, const DeviceId& device, Abilities abiliti
                 static_cast<double>(limits::kControlMessagesBurst)),
       pieces_(geometry.pieces()),
       last_block_(now),
-      ramp_depth_(options.pipeline_min) {}
+      ramp_depth_(options.pipeline_new) {}
 
 // --- admission ---------------------------------------------------------------------------------------
 
@@ -85,10 +85,12 @@ std::optional<BlockRef> PeerSession::block_of(const wire::BlockSpan& span) const
 
 // --- fetching ----------------------------------------------------------------------------------------
 
-// As many requests as keep the link busy for the round trip and pipeline_time beyond. Not more: what
-// waits at a slow peer is missing elsewhere at the end.
+// As many requests as keep the link busy for the round trip and pipeline_time beyond; on a long way for
+// more of it, because its rate swings by whole windows. Not more: what waits at a peer is there for us alone,
+// later than it could be here for others.
 double PeerSession::steady_depth(TimePoint now) const {
-  const Duration time = round_trip_.value_or(kUnknownRoundTrip) + options_.pipeline_time;
+  const Duration trip = round_trip_.value_or(kUnknownRoundTrip);
+  const Duration time = trip + std::max<Duration>(options_.pipeline_time, trip * 5 / 4);
   return download_.per_second(now) * seconds_of(time) / limits::kBlockBytes;
 }
 
@@ -97,8 +99,9 @@ std::uint32_t PeerSession::pipeline_depth(TimePoint now) const {
   if (snubbed) return 1;
   const double steady = steady_depth(now);
   // While ramping the rate is not known well; twice what it says is enough to let it double.
-  const double depth = ramping_ ? std::min(ramp_depth_, 2 * steady + options_.pipeline_min) : steady;
-  const double least = std::min(options_.pipeline_min, most);
+  const bool is_new = first_block_ == TimePoint{} || now - first_block_ < kRampLook;
+  const double least = std::min(is_new ? options_.pipeline_new : options_.pipeline_min, most);
+  const double depth = ramping_ ? std::min(ramp_depth_, 2 * steady + least) : steady;
   return static_cast<std::uint32_t>(std::clamp(depth, least, static_cast<double>(most)));
 }
 
@@ -144,7 +147,9 @@ bool PeerSession::on_block(BlockRef block, std::uint32_t bytes, TimePoint now) {
   round_trip_ = round_trip_ ? std::min(*round_trip_, taken) : taken;
   outstanding_.erase(found);
   download_.add(bytes, now);
+  rate_at_block_ = download_.per_second(now);
   last_block_ = now;
+  if (first_block_ == TimePoint{}) first_block_ = now;
   snubbed = false;
   steer_ramp(now);
   return true;
@@ -166,7 +171,9 @@ TimePoint PeerSession::snub_time() const {
 }
 
 Duration PeerSession::expected_answer(TimePoint now) const {
-  const double rate = std::max(download_.per_second(now), kUnknownRate);
+  // Who was asked for nothing since is no slower for it.
+  const double present = outstanding_.empty() ? rate_at_block_ : download_.per_second(now);
+  const double rate = std::max(present, kUnknownRate);
   const double waiting = static_cast<double>((outstanding_.size() + 1) * limits::kBlockBytes) / rate;
   const Duration queue(static_cast<Duration::rep>(waiting * 1e9));
   return std::max(queue, round_trip_.value_or(kUnknownRoundTrip));

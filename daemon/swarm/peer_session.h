@@ -52,8 +52,8 @@ class PeerSession {
   std::uint32_t wanted = 0;     // pieces that it has and we lack
   bool counts_as_seed = false;  // in the picker's availability
   bool was_corrected = false;   // it rejected what it claims to have; it counts piece by piece from then on
-  // Haves that it was not told because it has the pieces; told when we are complete. Bounded: a peer of
-  // a share with more pieces than that learns of our completion only by what it asks for.
+  // Haves that it was not told yet because it has the pieces. Bounded: a complete peer, which is told when we
+  // are complete too, learns of that only by what we ask for when the share has more pieces.
   static constexpr std::size_t kWithheldHaves = 2048;
   std::vector<PieceIndex> withheld;
 
@@ -134,10 +134,12 @@ class PeerSession {
   std::deque<Outstanding> outstanding_;
   std::deque<BlockRef> late_;
   Rate download_;
+  double rate_at_block_ = 0;            // what it was with the last block
   std::optional<Duration> round_trip_;  // the least seen from a request to its block
   TimePoint last_block_{};              // or the first request after a pause
   bool ramping_ = true;
   double ramp_depth_;
+  TimePoint first_block_{};
   double ramp_rate_ = 0;  // at the last look
   TimePoint ramp_look_{};
 

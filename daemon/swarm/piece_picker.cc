@@ -65,8 +65,9 @@ std::optional<BlockRef> PiecePicker::pick_begun(const Wish& wish) {
 }
 
 std::optional<BlockRef> PiecePicker::pick_piece(PieceIndex piece, SessionId session) {
-  if (state(piece) != State::Missing || open_count_ >= open_max_) return std::nullopt;
-  start(piece);
+  if (state(piece) == State::Missing && open_count_ < open_max_) start(piece);
+  if (state(piece) != State::Open || open(piece).free == 0) return std::nullopt;
+  if (open(piece).parole && open(piece).owner != kNobody && open(piece).owner != session) return std::nullopt;
   set_owner(open(piece), session);
   return take_free(open(piece), session);
 }

@@ -8,7 +8,7 @@
 //                       and none of its blocks had come (otherwise it stays open: its buffer is taken)
 //   filled   -> stored  by store();   -> missing  by fail() or lose();   -> open  by reopen()
 //   stored   -> missing by withdraw()
-// A block of an open piece is free -> requested (by one session, in the end game by two) -> received.
+// A block of an open piece is free -> requested (by one session; by two while it moves) -> received.
 //
 // Order of choice for a session: open pieces that it works on; open pieces that nobody works on; while
 // fewer than `open_max` are open, a missing piece; open pieces of others. So a piece comes from one session
@@ -41,6 +41,7 @@
 #include <vector>
 
 #include "daemon/base/ids.h"
+#include "daemon/base/limits.h"
 #include "daemon/base/random.h"
 #include "daemon/meta/geometry.h"
 #include "daemon/swarm/bitfield.h"
@@ -48,12 +49,6 @@
 #include "daemon/swarm/swarm.h"
 
 namespace p2p::swarm {
-
-struct BlockRef {
-  PieceIndex piece;
-  BlockIndex block;
-  auto operator<=>(const BlockRef&) const = default;
-};
 
 class PiecePicker {
  public:
@@ -89,13 +84,20 @@ class PiecePicker {
   std::optional<BlockRef> pick(const Wish& wish);
   // The same without a piece that nobody works on yet.
   std::optional<BlockRef> pick_begun(const Wish& wish);
-  // The first block of this piece, if it is missing and may be opened; it becomes the session's.
+  // A free block of this piece, if it is open or may be opened; it becomes the session's, whoever had it. Not
+  // when it is on parole at another.
   std::optional<BlockRef> pick_piece(PieceIndex piece, SessionId session);
   // Changes whenever a search for a new piece may succeed that failed before.
   std::uint64_t generation() const { return generation_; }
+  // Blocks that nobody was asked for; a shorter last piece counts as a whole one.
+  std::uint64_t unasked_blocks() const {
+    return std::uint64_t{missing_.count()} * geometry_.piece_length() / limits::kBlockBytes + free_blocks_;
+  }
+  bool all_begun() const { return missing_.none(); }
   // Everything that is missing is requested: the end game.
   bool all_requested() const { return missing_.none() && free_blocks_ == 0; }
-  // End game: may this session ask for a block that one other was asked for? Marks it.
+  // End game: may this session ask for a block that one other was asked for? Marks it; release() ends the
+  // other's.
   bool request_again(BlockRef block, SessionId session, const Bitfield& pieces);
   // Both act on what is chosen from here on.
   void set_sequential(bool sequential) { sequential_ = sequential; }

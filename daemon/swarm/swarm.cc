@@ -153,6 +153,7 @@ void Swarm::on_timer(TimePoint now) {
   next_deadline_ = TimePoint::max();
   snub_silent_sessions(now);
   stop_waiting_for_leaves(now);
+  tell_withheld(now);
   run_choker(now);
   pump_all(now);
   direct_all(now);

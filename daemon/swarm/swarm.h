@@ -18,7 +18,7 @@
 //              the link and the rate limit allow it, reads the block and sends it.
 //
 // Invariants: (1) a piece is announced only after on_piece_stored; (2) a block is requested from at most
-// one session, in the end game from at most two, never twice from the same; (3) at most
+// one session at a time, and in the end game moved from a slow one to a fast one; (3) at most
 // `open_pieces_max` pieces are between their first request and on_piece_stored/failed/lost;
 // (4) a session has at most min(its reqq, pipeline_max) requests outstanding; (5) every limit of
 // limits.h on messages holds, and who breaks one is dropped.
@@ -49,6 +49,12 @@ namespace p2p::swarm {
 
 using SessionId = Index<struct SessionTag>;  // never reused within a swarm
 
+struct BlockRef {
+  PieceIndex piece;
+  BlockIndex block;
+  auto operator<=>(const BlockRef&) const = default;
+};
+
 struct Abilities {
   bool fast = true;      // BEP 6
   bool extended = true;  // BEP 10
@@ -56,9 +62,10 @@ struct Abilities {
 
 struct Options {
   std::uint32_t open_pieces_max = 32;
-  std::uint32_t pipeline_min = 8;    // requests outstanding to a new session; a snubbed one has 1
+  std::uint32_t pipeline_new = 8;    // requests outstanding to a new session; a snubbed one has 1
+  std::uint32_t pipeline_min = 2;    // to one whose pace is known
   std::uint32_t pipeline_max = 256;  // and the reqq we announce
-  Duration pipeline_time = 250ms;    // of data to keep requested, beyond the round trip
+  Duration pipeline_time = 100ms;    // of data to keep requested, beyond the round trip
   std::uint32_t upload_slots = 16;   // sessions unchoked at a time
   Duration choke_interval = 10s;     // rotation when more want than there are slots
   Duration block_timeout = 20s;      // no block for so long with requests outstanding: snubbed
@@ -144,7 +151,6 @@ struct Evidence {
   std::vector<Sha256> leaves;  // of what came, one a block; empty: not to be had
 };
 
-struct BlockRef;
 class Origin;
 struct Contender;
 class PeerSession;
@@ -202,6 +208,8 @@ class Swarm {
   bool complete() const { return have_.all(); }
   // Somebody still depends on us for a piece, and peers are told what to fetch (origin.h).
   bool directs() const { return directing_; }
+  // The incomplete peers have noticeably more than we: a few links more would help.
+  bool lags() const;
   const Totals& totals() const { return totals_; }
   std::vector<SessionView> sessions(TimePoint now) const;
   // Payload kept, by the device that sent it; survives its sessions.
@@ -246,18 +254,22 @@ class Swarm {
   void pump(PeerSession& session, TimePoint now);  // sends the requests that the session can bear
   void pump_all(TimePoint now);
   void pump_in_turns(TimePoint now);
+  bool is_directed(const PeerSession& by) const;
   bool request_next(PeerSession& session, TimePoint now);
   bool may_request();
   void charge(std::int64_t bytes);
   std::optional<BlockRef> pick_for(PeerSession& session, TimePoint now);
   std::optional<BlockRef> pick_suggested(PeerSession& session, TimePoint now);
   bool leave_shared_to_peers(const PeerSession& session, TimePoint now);
-  std::optional<BlockRef> pick_duplicate(PeerSession& session, TimePoint now);
+  bool is_left_to_faster(const PeerSession& session, PieceIndex piece, TimePoint now) const;
+  std::optional<BlockRef> pick_from_slower(PeerSession& session, TimePoint now);
   wire::BlockSpan span_of(BlockRef block) const;
   enum class Farewell : std::uint8_t { Silent, Cancel };
   void give_back_requests(PeerSession& session, Farewell farewell);
   void snub_silent_sessions(TimePoint now);
   void tell_piece(PieceIndex piece);
+  void withhold(PeerSession& session, PieceIndex piece);
+  void tell_withheld(TimePoint now);
   void complete_download(TimePoint now);
 
   // swarm_blame.cc
@@ -298,6 +310,7 @@ class Swarm {
   std::map<SessionId, std::unique_ptr<PeerSession>> sessions_;
   SessionId next_session_{1};
   std::map<PieceIndex, std::unique_ptr<PieceInquiry>> inquiries_;  // each Asking, its piece filled
+  std::deque<TimePoint> moves_;  // of requests from slow sessions to fast ones, lately
   bool fetching_ = true;
   std::optional<std::int64_t> allowance_;  // bytes that may still be requested; nothing: no limit
   bool allowance_asked_ = false;
@@ -305,8 +318,10 @@ class Swarm {
   SessionId last_in_turn_{};             // asked last while there was a limit
   std::uint32_t open_pieces_allowed_;  // the most that was ever allowed; pieces above a lower limit stay open
   TimePoint last_look_{};
+  TimePoint last_told_{};
   TimePoint next_deadline_ = TimePoint::max();
   Rate download_rate_;
+  double rate_at_block_ = 0;  // what it was with the last block: silence does not bring it down
   Rate upload_rate_;
 };
 

@@ -13,17 +13,26 @@ namespace p2p::swarm {
 
 namespace {
 
+constexpr std::uint32_t kSeedsEnough = 3;
 // Without a request to anybody for so long, who is directed asks for what was not suggested.
 constexpr Duration kSuggestionTime = 1s;
 // What the incomplete peers will send within this time at their present rate is not asked of a seed.
 constexpr Duration kPeersTime = 2s;
+// Haves for those who have the piece are sent together, at most so late.
+constexpr Duration kTellInterval = 200ms;
+// Who is behind the others by one part in so many lags.
+constexpr std::uint64_t kLagParts = 50;
+// What was cancelled comes by then all the same, or not at all.
+constexpr Duration kDoubtTime = 1s;
 // How often idle sessions are looked at whose reason to be idle passes with time.
 constexpr Duration kLookInterval = 500ms;
-// A duplicate request must promise to be this many times sooner than the first.
-constexpr int kDuplicateGain = 2;
-// Duplicate payload that ends the hunt for duplicates: one part in so many, of small files a few blocks.
+// Who is to bring a block instead of another must promise to be this many times sooner.
+constexpr int kFasterTimes = 2;
+// ... and save at least this.
+constexpr Duration kWorthwhile = 200ms;
+// Of the payload at most one part in so many comes twice, of small files a few blocks.
 constexpr std::uint64_t kDuplicateShare = 100;
-constexpr std::uint64_t kDuplicateFree = 256 * 1024;
+constexpr std::uint64_t kDuplicateFree = 4 * std::uint64_t{limits::kBlockBytes};
 
 }  // namespace
 
@@ -45,10 +54,13 @@ void Swarm::pump(PeerSession& session, TimePoint now) {
   }
 }
 
+// With enough complete peers no piece is rare, and nobody's direction is needed.
+bool Swarm::is_directed(const PeerSession& by) const { return by.directs && picker_->seeds() < kSeedsEnough; }
+
 bool Swarm::request_next(PeerSession& session, TimePoint now) {
   if (!fetching_ || session.choking_us || !session.interested) return false;
   if (session.outstanding() >= session.pipeline_depth(now) || !may_request()) return false;
-  const auto block = session.directs ? pick_suggested(session, now) : pick_for(session, now);
+  const auto block = is_directed(session) ? pick_suggested(session, now) : pick_for(session, now);
   if (!block) return false;
   idle_since_.reset();
   const auto span = span_of(*block);
@@ -62,11 +74,16 @@ bool Swarm::request_next(PeerSession& session, TimePoint now) {
 std::optional<BlockRef> Swarm::pick_for(PeerSession& session, TimePoint now) {
   const bool only_unshared = leave_shared_to_peers(session, now);
   const bool open_new = session.barren_generation != picker_->generation();
-  if (auto block = picker_->pick({session.id(), session.pieces(), open_new, only_unshared})) return block;
+  if (auto block = picker_->pick({session.id(), session.pieces(), open_new, only_unshared})) {
+    if (!is_left_to_faster(session, block->piece, now)) return block;
+    picker_->release(*block, session.id());
+    wake_at(last_look_ + kLookInterval);
+    return std::nullopt;
+  }
   const bool end_game = picker_->all_requested();
   if (only_unshared || end_game) wake_at(last_look_ + kLookInterval);
   else if (picker_->open_pieces() < picker_->open_max()) session.barren_generation = picker_->generation();
-  return end_game ? pick_duplicate(session, now) : std::nullopt;
+  return end_game ? pick_from_slower(session, now) : std::nullopt;
 }
 
 // What it suggested and nobody sends us, in its order; what was begun is finished first. The end game is for
@@ -76,14 +93,16 @@ std::optional<BlockRef> Swarm::pick_suggested(PeerSession& session, TimePoint no
   auto& suggested = session.suggested;
   while (!suggested.empty()) {
     const bool missing = picker_->state(suggested.front()) == PiecePicker::State::Missing;
-    const auto block = picker_->pick_piece(suggested.front(), session.id());
+    // What was begun elsewhere is left there, unless there is nothing else: then it takes too long there.
+    const auto block =
+        missing || picker_->all_begun() ? picker_->pick_piece(suggested.front(), session.id()) : std::nullopt;
     if (missing && !block) break;  // too many are open
     suggested.pop_front();
     if (block) return block;
   }
   if (picker_->all_requested()) {
     wake_at(last_look_ + kLookInterval);
-    return pick_duplicate(session, now);
+    return pick_from_slower(session, now);
   }
   // A suggestion may be lost, or never come: nobody waits for one while there is nothing else to wait for.
   for (const auto& [id, other] : sessions_)
@@ -162,16 +181,43 @@ bool Swarm::leave_shared_to_peers(const PeerSession& session, TimePoint now) {
   return rate * seconds_of(kPeersTime) >= static_cast<double>(shared) * geometry_.piece_length();
 }
 
-// End game: the block that is expected last among all that have one requester, if this session would
-// bring it much sooner.
-std::optional<BlockRef> Swarm::pick_duplicate(PeerSession& session, TimePoint now) {
-  if (totals_.duplicate > std::max(kDuplicateFree, geometry_.size() / kDuplicateShare)) return std::nullopt;
+// Near the end a slow session is asked for nothing that a faster one will bring: the last blocks would come
+// at its pace, or twice.
+bool Swarm::is_left_to_faster(const PeerSession& session, PieceIndex piece, TimePoint now) const {
   const Duration expected = session.expected_answer(now);
-  std::vector<std::pair<Duration, const PeerSession*>> slower;
+  const double soon = rate_at_block_ * seconds_of(expected) / limits::kBlockBytes;
+  auto left = picker_->unasked_blocks();
+  if (static_cast<double>(left) >= soon) return false;
+  for (const auto& [id, other] : sessions_) left += other->outstanding();
+  if (static_cast<double>(left) >= soon) return false;
+  return std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& entry) {
+    const auto& other = *entry.second;
+    return !other.choking_us && !other.snubbed && !is_directed(other) && other.pieces().has(piece) &&
+           other.expected_answer(now) * kFasterTimes < expected;
+  });
+}
+
+// End game: the block that is expected last of all, if this session would bring it much sooner. The slow one
+// is told to forget it; what was sent already comes twice.
+std::optional<BlockRef> Swarm::pick_from_slower(PeerSession& session, TimePoint now) {
+  while (!moves_.empty() && now - moves_.front() >= kDoubtTime) moves_.pop_front();
+  const auto doubtful = totals_.duplicate + moves_.size() * limits::kBlockBytes;
+  if (doubtful >= std::max(kDuplicateFree, geometry_.size() / kDuplicateShare)) return std::nullopt;
+  // If they all kept the same pace to the end, this is when it were: a download that our own link holds up is
+  // not helped.
+  std::size_t outstanding = 1;
+  for (const auto& [id, other] : sessions_) outstanding += other->outstanding();
+  Duration expected = session.expected_answer(now);
+  if (rate_at_block_ > 0) {
+    const double even = static_cast<double>(outstanding * limits::kBlockBytes) / rate_at_block_;
+    expected = std::max(expected, Duration(static_cast<Duration::rep>(even * 1e9)));
+  }
+  std::vector<std::pair<Duration, PeerSession*>> slower;
   for (const auto& [id, other] : sessions_) {
     if (other.get() == &session || other->outstanding() == 0) continue;
     const Duration last = other->expected_last(now);
-    if (last > expected * kDuplicateGain) slower.emplace_back(last, other.get());
+    if (last > expected * kFasterTimes && last > expected + kWorthwhile)
+      slower.emplace_back(last, other.get());
   }
   // Stable, so that equals stay in the order of their ids.
   std::stable_sort(slower.begin(), slower.end(),
@@ -183,7 +229,14 @@ std::optional<BlockRef> Swarm::pick_duplicate(PeerSession& session, TimePoint no
       found = block;
       return true;
     });
-    if (taken) break;
+    if (!taken) continue;
+    picker_->release(*found, other->id());
+    other->give_up(*found);
+    const auto span = span_of(*found);
+    charge(-std::int64_t{span.length});
+    send(*other, wire::Cancel{span});
+    moves_.push_back(now);
+    break;
   }
   return found;
 }
@@ -244,6 +297,7 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
       totals_.downloaded += span.length;
       sources_[session->device()] += span.length;
       download_rate_.add(span.length, now);
+      rate_at_block_ = download_rate_.per_second(now);
       break;
     case BlockVerdict::Duplicate: totals_.duplicate += span.length; break;
     case BlockVerdict::Unwanted: totals_.wasted += span.length; break;
@@ -281,8 +335,38 @@ void Swarm::tell_piece(PieceIndex piece) {
     }
     // Who directs wants to see what becomes of what it suggests.
     if (!has_it || session->directs) send(*session, wire::Have{piece});
-    else if (session->withheld.size() < PeerSession::kWithheldHaves) session->withheld.push_back(piece);
+    else withhold(*session, piece);
   }
+}
+
+// It has the piece itself: there is no hurry, and one record carries many.
+void Swarm::withhold(PeerSession& session, PieceIndex piece) {
+  if (session.withheld.size() >= PeerSession::kWithheldHaves) return;
+  if (!session.pieces().all()) wake_at(last_told_ + kTellInterval);
+  session.withheld.push_back(piece);
+}
+
+// So that peers see how far we are. One that is complete need not know before we are.
+void Swarm::tell_withheld(TimePoint now) {
+  const bool is_time = now - last_told_ >= kTellInterval;
+  if (is_time) last_told_ = now;
+  for (const auto& [id, session] : sessions_) {
+    if (session->withheld.empty() || session->pieces().all()) continue;
+    if (!is_time) return wake_at(last_told_ + kTellInterval);
+    for (const auto piece : std::exchange(session->withheld, {})) send(*session, wire::Have{piece});
+  }
+}
+
+bool Swarm::lags() const {
+  if (complete() || !fetching_ || allowance_) return false;
+  std::uint64_t pieces = 0;
+  std::uint64_t peers = 0;
+  for (const auto& [id, session] : sessions_) {
+    if (session->pieces().all()) continue;
+    pieces += session->pieces().count();
+    ++peers;
+  }
+  return have_.count() * peers * kLagParts < pieces * (kLagParts - 1);
 }
 
 void Swarm::complete_download(TimePoint now) {

@@ -35,8 +35,7 @@ void Swarm::direct(PeerSession& session, TimePoint now) {
 void Swarm::direct_all(TimePoint now) {
   if (!directing_) return;
   for (const auto& [id, session] : sessions_) direct(*session, now);
-  // What is overdue now has nobody to go to: looked at again, not at once.
-  wake_at(std::max(origin_->next_deadline(), now + Origin::kAheadTime));
+  wake_at(now + Origin::kLookInterval);  // what some peer holds back may go to another by then
 }
 
 void Swarm::on_pieces_seen(const Bitfield& pieces, TimePoint now) {

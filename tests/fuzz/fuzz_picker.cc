@@ -202,12 +202,11 @@ class Pair {
     if (expected) naive_.take(*expected, wish.session);
   }
   void suggested(Number session, PieceIndex piece) {
-    const bool expected = naive_.pieces[piece.value].state == State::Missing && naive_.may_open();
-    const auto block = picker_.pick_piece(piece, {session});
-    CHECK(block.has_value() == expected);
-    if (!block) return;
-    CHECK(*block == (BlockRef{piece, {0}}));
-    naive_.take(*block, session);
+    const auto expected = naive_.of_piece(piece, session);
+    CHECK(picker_.pick_piece(piece, {session}) == expected);
+    if (!expected) return;
+    naive_.take(*expected, session);
+    naive_.pieces[piece.value].owner = session;
   }
   void fetch(Number session, Number blocks) {
     for (Number i = 0; i < blocks % 64; ++i) {

@@ -94,7 +94,7 @@ const std::vector<Scenario>& scenarios() {
        .latency = 1ms,
        .framing = kEthernet},
       {.name = "equal-50", .members = 50, .size = 64 * kMiB},
-      {.name = "equal-200", .members = 200, .size = 128 * kMiB},
+      {.name = "equal-200", .members = 200, .size = 256 * kMiB},
       {.name = "far-8", .members = 8, .latency = 100ms},
       {.name = "publisher-dies",
        .members = 20,

@@ -256,7 +256,13 @@ void SwarmWorld::act(Member member, const swarm::Action& action) {
   } else if (const auto* closed = std::get_if<swarm::CloseSession>(&action)) {
     if (closed->reason != swarm::CloseReason::NothingToExchange)
       violate(member, fmt::format("an honest member was cut: {}", describe(closed->reason)));
-    close(direction_of(member, closed->session) / 2);
+    const auto link = direction_of(member, closed->session) / 2;
+    if (closed->reason == swarm::CloseReason::NothingToExchange) {
+      for (const int side : {0, 1})
+        members_[links_[link].ends[side].member].book->on_complete(
+            device(links_[link].ends[1 - side].member));
+    }
+    close(link);
   } else if (std::holds_alternative<swarm::Completed>(action)) {
     state.completed_at = now();
     if (!state.stored.all()) violate(member, "complete without all pieces");
@@ -352,6 +358,7 @@ void SwarmWorld::on_piece_done(Member member, PieceIndex piece, bool written) {
     state.stored.set(piece);
     look_ = true;
     state.swarm->on_piece_stored(piece, events_.now());
+    if (state.swarm->lags() && state.book->on_lag(events_.now())) set_dial_timer(member);
   } else {
     state.swarm->on_piece_lost(piece, events_.now());
     state.swarm->set_fetching(false, events_.now());

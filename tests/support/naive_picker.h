@@ -102,6 +102,14 @@ class NaivePicker {
     return oldest(
         wish, [&](const Piece& piece, Number number) { return !piece.parole && may_choose(number, wish); });
   }
+  std::optional<swarm::BlockRef> of_piece(PieceIndex piece, Number session) const {
+    const auto& it = pieces[piece.value];
+    if (it.state == State::Missing)
+      return may_open() ? std::optional(swarm::BlockRef{piece, {0}}) : std::nullopt;
+    if (it.state != State::Open || (it.parole && it.owner && it.owner != session)) return std::nullopt;
+    const auto free = first_free(it);
+    return free ? std::optional(swarm::BlockRef{piece, {*free}}) : std::nullopt;
+  }
   bool may_open() const { return open_pieces() < open_max; }
   // Is this choice of a missing piece by the rules?
   bool is_right(Number piece, const Wish& wish) const {

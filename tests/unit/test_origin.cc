@@ -141,8 +141,8 @@ TEST(an_overdue_piece_goes_to_who_has_nothing_else_to_do) {
   plan.origin.on_requested(quick[0], kOther, at(0s));
   plan.origin.on_holders(quick[0], 2, at(100ms));  // that is what a piece takes
 
-  EXPECT_EQ(plan.fill(kOther, at(1900ms)).size(), 0u);
-  const auto taken = plan.fill(kOther, at(2s));
+  EXPECT_EQ(plan.fill(kOther, at(600ms)).size(), 0u);
+  const auto taken = plan.fill(kOther, at(601ms));  // three times kUsualLeast
 
   EXPECT_EQ(taken.size(), 2u);
   EXPECT(taken[0] == window[0]);
@@ -156,11 +156,23 @@ TEST(a_piece_that_stays_at_one_peer_goes_to_another_who_lacks_it) {
   Bitfield has_first(2);
   has_first.set(window[0]);
 
-  EXPECT(!plan.origin.assign(kOther, plan.lacks_all, 0, at(1050ms)));
-  EXPECT(!plan.origin.assign(kOne, has_first, 0, at(1150ms)));
-  EXPECT(plan.origin.assign(kOther, plan.lacks_all, 0, at(1150ms)) == window[0]);
-  EXPECT(!plan.origin.assign(kOther, plan.lacks_all, 0, at(1150ms)));
-  EXPECT(plan.origin.assign(kOther, plan.lacks_all, 0, at(1250ms)) == window[1]);
+  EXPECT(!plan.origin.assign(kOther, plan.lacks_all, 0, at(650ms)));
+  EXPECT(!plan.origin.assign(kOne, has_first, 0, at(750ms)));
+  EXPECT(plan.origin.assign(kOther, plan.lacks_all, 0, at(750ms)) == window[0]);
+  EXPECT(!plan.origin.assign(kOther, plan.lacks_all, 0, at(750ms)));
+  EXPECT(plan.origin.assign(kOther, plan.lacks_all, 0, at(850ms)) == window[1]);
+}
+
+TEST(what_a_slow_one_holds_goes_to_a_fast_one_when_nothing_is_unsent) {
+  Plan plan(".....");
+  const auto slow = plan.fill(kOne);
+  for (const auto piece : plan.fill(kOther)) plan.origin.on_holders(piece, 2, at(100ms));
+  for (const auto piece : plan.fill(kOther, at(100ms))) plan.origin.on_holders(piece, 2, at(200ms));
+  plan.origin.on_holders(slow[0], 1, at(5s));
+
+  EXPECT(plan.origin.assign(kOther, plan.lacks_all, 0, at(5s)) == slow[1]);  // given to it, and not come
+  EXPECT(plan.origin.assign(kOther, plan.lacks_all, 0, at(5s)) ==
+         slow[0]);  // come, where nobody gets it soon
 }
 
 TEST(patience_grows_with_what_pieces_take) {
@@ -171,8 +183,8 @@ TEST(patience_grows_with_what_pieces_take) {
 
   plan.origin.on_holders(window[0], 2, at(10s));
 
-  EXPECT_EQ(plan.fill(kOther, at(39s)).size(), 0u);
-  EXPECT_EQ(plan.fill(kOther, at(40s)).size(), 1u);
+  EXPECT_EQ(plan.fill(kOther, at(30s)).size(), 0u);
+  EXPECT_EQ(plan.fill(kOther, at(31s)).size(), 1u);
 }
 
 // --- a swarm that directs ----------------------------------------------------------------------------
@@ -417,6 +429,7 @@ int main() {
       cmocka_unit_test(what_somebody_asks_for_unasked_is_his),
       cmocka_unit_test(an_overdue_piece_goes_to_who_has_nothing_else_to_do),
       cmocka_unit_test(a_piece_that_stays_at_one_peer_goes_to_another_who_lacks_it),
+      cmocka_unit_test(what_a_slow_one_holds_goes_to_a_fast_one_when_nothing_is_unsent),
       cmocka_unit_test(patience_grows_with_what_pieces_take),
       cmocka_unit_test(the_only_source_suggests_disjoint_pieces_until_others_have_two_copies),
       cmocka_unit_test(a_peer_that_leaves_with_the_only_copy_brings_its_pieces_back),

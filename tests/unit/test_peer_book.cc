@@ -109,7 +109,40 @@ TEST(links_are_bounded_in_both_directions) {
   EXPECT_EQ(world.book.next_deadline(), TimePoint::max());
 
   world.book.on_disconnected(device(9), kStart);
-  EXPECT(world.book.next_dial(false, kStart).has_value());
+  EXPECT_EQ(world.book.next_deadline(), kStart + PeerBook::kDialPause);
+  EXPECT(world.book.next_dial(false, kStart + PeerBook::kDialPause).has_value());
+}
+
+TEST(dials_are_apart_so_that_links_spread_evenly) {
+  World world;
+  for (std::size_t i = 1; i <= 5; ++i) world.add(i);
+  for (int i = 0; i < PeerBook::kDialBurst; ++i) EXPECT(world.book.next_dial(false, kStart).has_value());
+
+  EXPECT(!world.book.next_dial(false, kStart));
+  const auto due = kStart + PeerBook::kDialPause;
+  EXPECT_EQ(world.book.next_deadline(), due);
+  EXPECT(!world.book.next_dial(false, due - 1ns));
+  EXPECT(world.book.next_dial(false, due).has_value());
+}
+
+TEST(who_lags_gets_more_links_one_by_one_and_twice_as_many_at_most) {
+  World world;
+  for (std::size_t i = 1; i <= 3; ++i) world.book.on_connected(device(i));
+  for (std::size_t i = 4; i <= 9; ++i) world.add(i);
+  EXPECT_EQ(world.book.next_deadline(), TimePoint::max());
+
+  auto now = kStart;
+  EXPECT(world.book.on_lag(now));
+  EXPECT(!world.book.on_lag(now));
+  std::size_t dialled = 0;
+  for (int i = 0; i < 10; ++i) {
+    while (world.book.next_dial(false, now)) ++dialled;
+    now += PeerBook::kLagInterval;
+    world.book.on_lag(now);
+  }
+
+  EXPECT_EQ(dialled, 3u);
+  EXPECT(!world.book.on_lag(now + 1h));
 }
 
 TEST(complete_device_does_not_dial_seeders) {
@@ -220,6 +253,8 @@ int main() {
       cmocka_unit_test(failed_dials_wait_twice_as_long_each_time_up_to_the_last_wait),
       cmocka_unit_test(addresses_take_turns),
       cmocka_unit_test(links_are_bounded_in_both_directions),
+      cmocka_unit_test(dials_are_apart_so_that_links_spread_evenly),
+      cmocka_unit_test(who_lags_gets_more_links_one_by_one_and_twice_as_many_at_most),
       cmocka_unit_test(complete_device_does_not_dial_seeders),
       cmocka_unit_test(devices_that_are_only_known_are_tried_until_they_are_forgotten),
       cmocka_unit_test(device_that_showed_to_be_complete_is_a_seeder),

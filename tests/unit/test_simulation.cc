@@ -146,11 +146,15 @@ TEST(a_link_of_100_ms_and_100_mbit_is_filled) {
 }
 
 TEST(the_last_piece_does_not_wait_for_a_slow_member) {
-  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+  std::vector<double> last_pieces;
+  for (std::uint64_t seed = 1; seed <= 9; ++seed) {
     const auto figures = play_well(sim::scenario("last-piece"), seed);
-    EXPECT(figures.last_pieces <= 3);
-    EXPECT(figures.duplicate <= 0.03);
+    EXPECT(figures.last_pieces <= 6);
+    EXPECT(figures.duplicate <= 0.015);
+    last_pieces.push_back(figures.last_pieces);
   }
+  std::sort(last_pieces.begin(), last_pieces.end());
+  EXPECT(last_pieces[4] <= 3);
 }
 
 TEST(full_disks_delay_and_blame_nobody) {
