@@ -59,7 +59,6 @@ inline constexpr double kLeafAnswersBurst = 64;
 inline constexpr std::size_t kBencodeDepthWire = 16;
 inline constexpr std::size_t kBencodeDepthFile = 32;
 inline constexpr std::size_t kBencodeTokensWire = 10'000;
-inline constexpr std::size_t kBencodeTokensFile = 2'500'000;
 
 // --- Metadata ----------------------------------------------------------------------------------
 inline constexpr std::uint64_t kFileBytes = std::uint64_t{16} << 40;  // 16 TiB

@@ -376,7 +376,7 @@ TEST(torrent_file_holds_the_info_dictionary_and_the_layer) {
   const auto metainfo = *Metainfo::make("a", kPiece + 1, kPiece, invented(2));
   const auto bytes = metainfo.torrent_file();
 
-  const auto parsed = wire::Bencode::parse(bytes, {limits::kBencodeDepthFile, limits::kBencodeTokensFile});
+  const auto parsed = wire::Bencode::parse(bytes, {limits::kBencodeDepthFile, limits::kBencodeTokensWire});
 
   EXPECT(parsed.has_value());
   const auto root = parsed->root();
