@@ -75,7 +75,7 @@ inline constexpr std::size_t kLinksWanted = 10;  // no more are dialled
 inline constexpr std::size_t kPeersPerShare = 3000;
 inline constexpr std::size_t kUnverifiedBytes = 48 * kMiB;  // piece buffers, whole daemon
 inline constexpr std::size_t kKnownFiles = 20'000;          // of a group, kept for times without the tracker
-inline constexpr std::size_t kDialsPerSecond = 20;
+inline constexpr std::size_t kDialsPerSecond = 20;          // that reach nobody
 inline constexpr std::size_t kHalfOpenDials = 16;
 
 // --- Tracker, per user -------------------------------------------------------------------------

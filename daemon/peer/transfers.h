@@ -18,6 +18,7 @@
 #include "daemon/peer/tracker_client.h"
 #include "daemon/peer/tracker_clock.h"
 #include "daemon/peer/transfer.h"
+#include "daemon/swarm/dial_gate.h"
 
 namespace p2p::peer {
 
@@ -126,7 +127,7 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   std::map<DownloadId, std::unique_ptr<Transfer>> transfers_;
   std::map<PeerLink*, std::unique_ptr<PeerLink>> links_;
   std::size_t greeting_ = 0;  // accepted, not yet open
-  std::size_t dialling_ = 0;
+  swarm::DialGate dials_;
   std::set<DownloadId> queued_;
   std::map<DownloadId, std::uint64_t> turns_;  // as they were started, or resumed
   std::uint64_t next_turn_ = 0;

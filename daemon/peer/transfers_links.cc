@@ -49,7 +49,7 @@ std::optional<PeerLinkOwner::Admission> Transfers::admit(PeerLink& link, const w
 }
 
 void Transfers::on_link_open(PeerLink& link, bool fast, bool extended) {
-  if (link.is_dialled()) --dialling_;
+  if (link.is_dialled()) dials_.on_reached();
   else --greeting_;
   auto* transfer = transfer_of(link);
   // Membership may have ended between the hello and now.
@@ -104,7 +104,7 @@ void Transfers::on_link_closed(PeerLink& link, const Error& reason) {
     transfer->remove_link(link);
   } else if (!link.was_open()) {
     if (link.is_dialled()) {
-      --dialling_;
+      dials_.on_failed();
       if (transfer != nullptr) transfer->book().on_dial_failed(link.device(), around_.loop.now());
     } else {
       --greeting_;
@@ -120,7 +120,7 @@ void Transfers::drop_link(PeerLink& link) {
   const auto at = links_.find(&link);
   if (at == links_.end()) return;
   if (!link.is_open() && !link.is_closed()) {
-    if (link.is_dialled()) --dialling_;
+    if (link.is_dialled()) dials_.on_failed();
     else --greeting_;
   }
   link.close();
@@ -135,7 +135,7 @@ void Transfers::dial_due() {
   auto next = TimePoint::max();
   for (auto& [id, transfer] : transfers_) {
     if (!transfer->is_serving()) continue;
-    while (dialling_ < limits::kHalfOpenDials) {
+    while (dials_.may_dial(now)) {
       const auto candidate = transfer->book().next_dial(transfer->is_complete(), now);
       if (!candidate) break;
       dial(*transfer, *candidate);
@@ -157,11 +157,13 @@ void Transfers::dial(Transfer& transfer, const swarm::Candidate& candidate) {
                                          transfer.greeting(membership->grant_bytes));
   std::optional<io::SocketAddress> from;
   if (!listening_.is_unspecified()) from = listening_;
+  const auto now = around_.loop.now();
+  dials_.on_dial(now);
   if (!link->start(address, from)) {
-    transfer.book().on_dial_failed(candidate.device, around_.loop.now());
+    dials_.on_failed();
+    transfer.book().on_dial_failed(candidate.device, now);
     return;
   }
-  ++dialling_;
   links_.emplace(link.get(), std::move(link));
 }
 
