@@ -8,6 +8,7 @@
 #include "daemon/base/limits.h"
 #include "daemon/wire/extension.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 
 using namespace p2p;
 using namespace p2p::wire;
@@ -130,7 +131,9 @@ TEST(other_characters_are_malformed) {
 TEST(nesting_at_the_limit_passes_and_one_deeper_does_not) {
   const auto nested = [](std::size_t depth) { return std::string(depth, 'l') + std::string(depth, 'e'); };
 
+  LIMIT_AT(limits::kBencodeDepthWire);
   EXPECT(!bencode_error(nested(limits::kBencodeDepthWire)));
+  LIMIT_ABOVE(limits::kBencodeDepthWire);
   EXPECT(bencode_error(nested(limits::kBencodeDepthWire + 1)) == BencodeError::TooDeep);
   EXPECT(!bencode_error("i1e", {0, 1}));
   EXPECT(bencode_error("le", {0, 1}) == BencodeError::TooDeep);
@@ -143,7 +146,9 @@ TEST(tokens_at_the_limit_pass_and_one_more_does_not) {
     return text + "e";
   };
 
+  LIMIT_AT(limits::kBencodeTokensWire);
   EXPECT(!bencode_error(list(limits::kBencodeTokensWire)));
+  LIMIT_ABOVE(limits::kBencodeTokensWire);
   EXPECT(bencode_error(list(limits::kBencodeTokensWire + 1)) == BencodeError::TooMany);
   EXPECT(!bencode_error("d1:ai1ee", {1, 3}));
   EXPECT(bencode_error("d1:ai1ee", {1, 2}) == BencodeError::TooMany);
@@ -213,14 +218,22 @@ TEST(message_ids_out_of_range_are_ignored) {
 }
 
 TEST(message_names_are_limited_in_number_and_length) {
-  std::string text = "d1:md";
-  for (int i = 0; i < 100; ++i) text += fmt::format("3:{:03}i1e", i);
-  EXPECT_EQ(decoded_extension(text + "ee").messages.size(), kExtensionNames);
+  const auto kept = [](std::size_t names) {
+    std::string text = "d1:md";
+    for (std::size_t i = 0; i < names; ++i) text += fmt::format("3:{:03}i1e", i);
+    return decoded_extension(text + "ee").messages.size();
+  };
+  LIMIT_AT(wire::kExtensionNames);
+  EXPECT_EQ(kept(kExtensionNames), kExtensionNames);
+  LIMIT_ABOVE(wire::kExtensionNames);
+  EXPECT_EQ(kept(kExtensionNames + 1), kExtensionNames);
 
   const auto named = [](std::size_t bytes) {
     return decoded_extension(fmt::format("d1:md{}:{}i1eee", bytes, std::string(bytes, 'x'))).messages.size();
   };
+  LIMIT_AT(wire::kExtensionNameBytes);
   EXPECT_EQ(named(kExtensionNameBytes), 1u);
+  LIMIT_ABOVE(wire::kExtensionNameBytes);
   EXPECT_EQ(named(kExtensionNameBytes + 1), 0u);
 }
 
@@ -231,7 +244,9 @@ TEST(client_name_is_made_printable_and_cut) {
   const std::string limit(limits::kClientNameBytes, 'x');
 
   EXPECT_EQ(client("a\x1b[31m"), "a\\x1b[31m");
+  LIMIT_AT(limits::kClientNameBytes);
   EXPECT_EQ(client(limit), limit);
+  LIMIT_ABOVE(limits::kClientNameBytes);
   EXPECT(client(limit + "x").ends_with("..."));
   for (const auto* unit : {"x", "\x01", "\xff", "\u202e", "\U000e0001", "\u00e9"}) {
     std::string name;

@@ -8,6 +8,7 @@
 #include "daemon/base/log.h"
 #include "daemon/control/control_server.h"
 #include "tests/support/io_world.h"
+#include "tests/support/limit.h"
 #include "tests/support/temp_dir.h"
 
 using namespace p2p;
@@ -170,9 +171,11 @@ TEST(client_has_thirty_two_requests_at_a_time_and_not_one_more) {
   Visitor visitor(desk);
   visitor.hello();
   for (std::size_t i = 1; i <= limits::kControlRequestsPerClient; ++i) visitor.ask(i);
+  LIMIT_AT(limits::kControlRequestsPerClient);
   EXPECT_EQ(desk.calls.size(), limits::kControlRequestsPerClient);
   visitor.received();
 
+  LIMIT_ABOVE(limits::kControlRequestsPerClient);
   visitor.ask(100);
 
   const auto refused = visitor.received();
@@ -191,8 +194,10 @@ TEST(sixty_four_clients_are_served_and_not_one_more) {
     visitors.push_back(std::make_unique<Visitor>(desk));
   visitors.back()->hello();
   visitors.back()->ask(1);
+  LIMIT_AT(limits::kControlClients);
   EXPECT_EQ(desk.calls.size(), 1u);
 
+  LIMIT_ABOVE(limits::kControlClients);
   Visitor late(desk);
 
   EXPECT(late.has_ended());
@@ -231,13 +236,15 @@ TEST(answer_that_is_too_long_is_refused_with_what_to_do) {
   EXPECT_EQ(largest.ByteSizeLong(), limits::kControlFrameBytes);
   visitor.received();
 
+  LIMIT_AT(limits::kControlFrameBytes);
   desk.calls[0]->answer(largest.response());
   const auto whole = visitor.received();
+  EXPECT_EQ(whole.at(0).response().group().group().size(), text.size());
+  LIMIT_ABOVE(limits::kControlFrameBytes);
   text += 'g';
   desk.calls[1]->answer(largest.response());
   const auto refused = visitor.received();
 
-  EXPECT_EQ(whole.at(0).response().group().group().size(), text.size() - 1);
   EXPECT_EQ(refused.at(0).response().error().code(), "limit");
   EXPECT_EQ(refused.at(0).response().error().hint(), "ask for less");
 }

@@ -2,6 +2,7 @@
 #include "daemon/swarm/dial_gate.h"
 
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 
 using namespace p2p;
 using swarm::DialGate;
@@ -12,11 +13,13 @@ constexpr TimePoint kNow(1h);
 
 TEST(dials_under_way_are_bounded_and_each_end_makes_room) {
   DialGate gate;
+  LIMIT_AT(limits::kHalfOpenDials);
   for (std::size_t i = 0; i < limits::kHalfOpenDials; ++i) {
     EXPECT(gate.may_dial(kNow));
     gate.on_dial(kNow);
   }
   EXPECT_EQ(gate.half_open(), limits::kHalfOpenDials);
+  LIMIT_ABOVE(limits::kHalfOpenDials);
   EXPECT(!gate.may_dial(kNow));
   EXPECT(!gate.may_dial(kNow + 1min));
 
@@ -30,11 +33,13 @@ TEST(dials_under_way_are_bounded_and_each_end_makes_room) {
 
 TEST(dials_that_come_to_nothing_are_bounded_by_the_second) {
   DialGate gate;
+  LIMIT_AT(limits::kDialsPerSecond);
   for (std::size_t i = 0; i < limits::kDialsPerSecond; ++i) {
     EXPECT(gate.may_dial(kNow));
     gate.on_dial(kNow);
     gate.on_failed();
   }
+  LIMIT_ABOVE(limits::kDialsPerSecond);
   EXPECT(!gate.may_dial(kNow));
   EXPECT(!gate.may_dial(kNow + 1s - 1ns));
 

@@ -2,6 +2,7 @@
 // Who may join a group without being asked about: invitations, from the rule to the store and the wire.
 #include "daemon/base/log.h"
 #include "daemon/tracker/sqlite_rows.h"
+#include "tests/support/limit.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tracker_server.h"
 #include "tests/support/tracker_world.h"
@@ -179,8 +180,10 @@ TEST(group_has_a_thousand_invitations_and_not_one_more) {
   world.registry.replace(std::move(state));
 
   EXPECT_EQ(world.invite("alice", "lab", {"bob", "carol"}), "limit");
+  LIMIT_AT(limits::kInvitationsPerGroup);
   EXPECT_EQ(world.invite("alice", "lab", {"bob"}), "");
   EXPECT_EQ(world.registry.group("lab")->invitations.size(), limits::kInvitationsPerGroup);
+  LIMIT_ABOVE(limits::kInvitationsPerGroup);
   EXPECT_EQ(world.invite("alice", "lab", {"carol"}), "limit");
   EXPECT_EQ(world.invite("alice", "lab", {"bob"}), "");
 }
@@ -200,7 +203,9 @@ TEST(user_has_a_thousand_invitations_and_not_one_more) {
   }
   world.create_group("alice", "den");
 
+  LIMIT_AT(limits::kInvitationsPerUser);
   EXPECT_EQ(world.invite("alice", "lab", {"bob"}), "");
+  LIMIT_ABOVE(limits::kInvitationsPerUser);
   EXPECT_EQ(world.invite("alice", "den", {"bob"}), "limit");
   EXPECT_EQ(world.invite("alice", "den", {"carol"}), "");
 }

@@ -5,6 +5,7 @@
 #include "daemon/base/random.h"
 #include "daemon/meta/merkle.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 
 using namespace p2p;
 using namespace p2p::swarm;
@@ -106,7 +107,9 @@ TEST(what_is_no_part_of_a_stored_piece_is_refused) {
 TEST(a_link_has_so_many_pieces_read_at_a_time_and_no_more) {
   World world(kPiece * 2);
   const auto range = world.ranges(0).at(0);
+  LIMIT_AT(limits::kLeafJobsPerLink);
   for (std::size_t i = 0; i < limits::kLeafJobsPerLink; ++i) EXPECT(world.admits(range));
+  LIMIT_ABOVE(limits::kLeafJobsPerLink);
   EXPECT(!world.admits(range));
 
   world.server->on_read(&world.asker);
@@ -117,10 +120,12 @@ TEST(a_link_has_so_many_pieces_read_at_a_time_and_no_more) {
 TEST(a_share_has_so_many_pieces_read_at_a_time_and_no_more) {
   World world(kPiece * 2);
   const auto range = world.ranges(0).at(0);
+  LIMIT_AT(limits::kLeafJobsPerShare);
   for (std::size_t i = 0; i < limits::kLeafJobsPerShare; ++i) {
     world.asker = {};
     EXPECT(world.admits(range));
   }
+  LIMIT_ABOVE(limits::kLeafJobsPerShare);
   world.asker = {};
   EXPECT(!world.admits(range));
 
@@ -139,8 +144,14 @@ TEST(a_link_gets_so_many_answers_a_minute_and_no_more) {
     return count;
   };
 
+  LIMIT_AT(limits::kLeafAnswersBurst);
   EXPECT_EQ(answered_at(kNow), limits::kLeafAnswersBurst);
+  LIMIT_ABOVE(limits::kLeafAnswersBurst);
+  EXPECT(!world.server->admit(world.asker, range, world.have, kNow));
+  LIMIT_AT(limits::kLeafAnswersPerMinute);
   EXPECT_EQ(answered_at(kNow + 1min), limits::kLeafAnswersPerMinute);
+  LIMIT_ABOVE(limits::kLeafAnswersPerMinute);
+  EXPECT(!world.server->admit(world.asker, range, world.have, kNow + 1min));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "daemon/base/limits.h"
 #include "daemon/peer/membership_book.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 
 using namespace p2p;
 using namespace p2p::trust;
@@ -113,7 +114,9 @@ TEST(grant_that_is_not_valid_yet_is_refused) {
   const Group group;
   const auto grant = group.grant(group.bob, group.bobs_device);
   EXPECT_OK(group.check(grant, grant.not_before));
+  LIMIT_AT(limits::kGrantBackdate);
   EXPECT_OK(group.check(grant, grant.not_before - limits::kGrantBackdate));
+  LIMIT_ABOVE(limits::kGrantBackdate);
   EXPECT_EQ(group.check(grant, grant.not_before - limits::kGrantBackdate - 1s).error().code,
             Code::NotAllowed);
 }
@@ -266,9 +269,11 @@ TEST(revocations_over_the_limit_push_out_those_that_end_first) {
     rows.push_back({device, 0, group.revocation(device, kNow, kNow + 7200s)});
   }
   group.book.load(rows);
+  LIMIT_AT(limits::kRevocations);
   EXPECT_EQ(group.book.revocations(), limits::kRevocations);
   EXPECT(group.book.is_void(group.grant(group.bob, group.bobs_device)));
 
+  LIMIT_ABOVE(limits::kRevocations);
   EXPECT_OK(group.book.add_revocation(group.revocation(random_id<DeviceId>(), kNow, kNow + 7200s)));
 
   EXPECT_EQ(group.book.revocations(), limits::kRevocations);

@@ -11,6 +11,7 @@
 #include "daemon/meta/metainfo.h"
 #include "daemon/wire/bencode.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 
 using namespace p2p;
 using namespace p2p::meta;
@@ -102,10 +103,12 @@ TEST(pieces_and_blocks_cover_the_file_without_gap) {
 }
 
 TEST(file_at_the_size_limit_passes_and_one_byte_more_does_not) {
+  LIMIT_AT(limits::kFileBytes);
   const auto largest = geometry(limits::kFileBytes, limits::kPieceBytesMax);
   EXPECT_EQ(largest.pieces(), 1u << 20);
   EXPECT_EQ(largest.piece_offset(PieceIndex{(1u << 20) - 1}), limits::kFileBytes - limits::kPieceBytesMax);
 
+  LIMIT_ABOVE(limits::kFileBytes);
   EXPECT_EQ(Geometry::make(limits::kFileBytes + 1, limits::kPieceBytesMax).error().code,
             Code::InvalidArgument);
   EXPECT_EQ(Geometry::make(~std::uint64_t{0}, limits::kPieceBytesMax).error().code, Code::InvalidArgument);
@@ -114,13 +117,19 @@ TEST(file_at_the_size_limit_passes_and_one_byte_more_does_not) {
 TEST(pieces_at_the_limit_pass_and_one_more_does_not) {
   const auto size = std::uint64_t{limits::kPieces} * kPiece;
 
+  LIMIT_AT(limits::kPieces);
   EXPECT_EQ(geometry(size).pieces(), limits::kPieces);
+  LIMIT_ABOVE(limits::kPieces);
   EXPECT_EQ(Geometry::make(size + 1, kPiece).error().code, Code::InvalidArgument);
 }
 
 TEST(piece_lengths_are_powers_of_two_within_bounds) {
-  for (std::uint32_t length = kPiece; length <= limits::kPieceBytesMax; length *= 2)
+  LIMIT_AT(limits::kPieceBytesMin);
+  LIMIT_AT(limits::kPieceBytesMax);
+  for (std::uint32_t length = limits::kPieceBytesMin; length <= limits::kPieceBytesMax; length *= 2)
     EXPECT_OK(Geometry::make(1, length));
+  LIMIT_ABOVE(limits::kPieceBytesMin);
+  LIMIT_ABOVE(limits::kPieceBytesMax);
   for (const std::uint32_t length : {0u, 1u, kBlock, kPiece / 2, kPiece - 1, kPiece + 1, 3 * kPiece,
                                      2 * limits::kPieceBytesMax, 0x80000000u, 0xffffffffu})
     EXPECT_EQ(Geometry::make(1, length).error().code, Code::InvalidArgument);
@@ -355,8 +364,10 @@ TEST(names_and_sizes_are_checked) {
   EXPECT_EQ(code("a/b", 1, kPiece), Code::InvalidName);
   EXPECT_EQ(code("..", 1, kPiece), Code::InvalidName);
   EXPECT_EQ(code("", 1, kPiece), Code::InvalidName);
-  EXPECT_EQ(code(std::string(256, 'x'), 1, kPiece), Code::InvalidName);
-  EXPECT_OK(Metainfo::make(std::string(255, 'x'), 1, kPiece, invented(1)));
+  LIMIT_AT(limits::kNameBytes);
+  EXPECT_OK(Metainfo::make(std::string(limits::kNameBytes, 'x'), 1, kPiece, invented(1)));
+  LIMIT_ABOVE(limits::kNameBytes);
+  EXPECT_EQ(code(std::string(limits::kNameBytes + 1, 'x'), 1, kPiece), Code::InvalidName);
   EXPECT_EQ(code("a", 1, kPiece + 1), Code::InvalidArgument);
   EXPECT_EQ(code("a", limits::kFileBytes + 1, kPiece), Code::InvalidArgument);
 }
@@ -367,8 +378,10 @@ TEST(piece_list_over_the_limit_of_metadata_is_refused) {
   const auto most = Metainfo::make("a", pieces * kPiece, kPiece, {});
   const auto over = Metainfo::make("a", pieces * kPiece + 1, kPiece, {});
 
+  LIMIT_AT(limits::kMetadataBytes);
   // The largest number is let through to the next rule: that there are as many hashes.
   EXPECT_EQ(most.error().code, Code::InvalidArgument);
+  LIMIT_ABOVE(limits::kMetadataBytes);
   EXPECT_EQ(over.error().code, Code::Limit);
 }
 

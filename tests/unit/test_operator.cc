@@ -6,6 +6,7 @@
 #include "daemon/tracker/mutations.h"
 #include "daemon/tracker/sqlite_store.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tracker_world.h"
 
@@ -200,8 +201,11 @@ TEST(expired_invites_are_dropped_by_the_sweep_and_with_the_next_one) {
 
 TEST(invites_are_bounded) {
   OperatorWorld world;
+  LIMIT_AT(limits::kInvites);
   for (std::size_t i = 0; i < limits::kInvites; ++i) world.invite(1, 1'000'000);
+  EXPECT_EQ(world.registry.invites(), limits::kInvites);
 
+  LIMIT_ABOVE(limits::kInvites);
   EXPECT_EQ(world.operate(tracker::AddInvite{{{}, 1, WallTime{2'000'000}}}), "limit");
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "daemon/wire/extension.h"
+#include "tests/support/limit.h"
 #include "tests/support/scripted_swarm.h"
 
 using namespace p2p;
@@ -295,7 +296,10 @@ TEST(a_turn_lasts_until_what_was_suggested_has_come_or_takes_too_long) {
 TEST(a_window_holds_no_more_suggestions_than_the_other_side_keeps) {
   Plan plan(std::string(limits::kSuggestionsFromPeer, '.'));
 
+  LIMIT_AT(Origin::kAheadMost);
   EXPECT_EQ(plan.fill(kOne, at(0s), 1e6).size(), Origin::kAheadMost);
+  LIMIT_ABOVE(Origin::kAheadMost);
+  EXPECT(plan.fill(kOne, at(0s), 1e6).empty());
   EXPECT(Origin::kAheadMost <= limits::kSuggestionsFromPeer);
 }
 
@@ -394,25 +398,31 @@ TEST(when_directing_ends_everything_may_be_asked) {
 }
 
 TEST(suggestions_are_kept_up_to_their_limit) {
-  const std::string none(limits::kSuggestionsFromPeer + 2, '.');
-  World world(none);
-  const auto id = world.open(1);
-  world.say(id, wire::HaveAll{});
-  world.say(id, direction(true));
-  for (std::uint32_t i = 0; i <= limits::kSuggestionsFromPeer; ++i) world.say(id, wire::Suggest{{i}});
-  EXPECT(world.swarm.sessions(world.now).size() == 1);
+  const auto asked_of = [](std::size_t suggestions) {
+    const std::string none(limits::kSuggestionsFromPeer + 2, '.');
+    World world(none);
+    const auto id = world.open(1);
+    world.say(id, wire::HaveAll{});
+    world.say(id, direction(true));
+    for (std::uint32_t i = 0; i < suggestions; ++i) world.say(id, wire::Suggest{{i}});
+    EXPECT(world.swarm.sessions(world.now).size() == 1);
 
-  world.say(id, wire::Unchoke{});
-  std::set<PieceIndex> asked;
-  for (int i = 0; i < 2000; ++i) {
-    for (const auto& one : world.requests(id)) {
-      asked.insert(one.piece);
-      world.block(id, one);
+    world.say(id, wire::Unchoke{});
+    std::set<PieceIndex> asked;
+    for (int i = 0; i < 2000; ++i) {
+      for (const auto& one : world.requests(id)) {
+        asked.insert(one.piece);
+        world.block(id, one);
+      }
+      for (const auto piece : std::vector(world.filled)) world.store(piece);
     }
-    for (const auto piece : std::vector(world.filled)) world.store(piece);
-  }
+    return asked.size();
+  };
 
-  EXPECT_EQ(asked.size(), limits::kSuggestionsFromPeer);
+  LIMIT_AT(limits::kSuggestionsFromPeer);
+  EXPECT_EQ(asked_of(limits::kSuggestionsFromPeer), limits::kSuggestionsFromPeer);
+  LIMIT_ABOVE(limits::kSuggestionsFromPeer);
+  EXPECT_EQ(asked_of(limits::kSuggestionsFromPeer + 1), limits::kSuggestionsFromPeer);
 }
 
 }  // namespace

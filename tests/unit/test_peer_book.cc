@@ -5,6 +5,7 @@
 
 #include "daemon/base/limits.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 
 using namespace p2p;
 using swarm::PeerAddress;
@@ -75,8 +76,15 @@ TEST(failed_dials_wait_twice_as_long_each_time_up_to_the_last_wait) {
     wait = std::min<Duration>(wait * 2, PeerBook::kLastWait);
   }
   EXPECT_EQ(wait, Duration(PeerBook::kLastWait));
-
   EXPECT(world.book.next_dial(false, now).has_value());
+  world.book.on_dial_failed(device(1), now);
+
+  LIMIT_AT(PeerBook::kLastWait);
+  EXPECT(!world.book.next_dial(false, now + PeerBook::kLastWait - 1ns));
+  now += PeerBook::kLastWait;
+  LIMIT_ABOVE(PeerBook::kLastWait);
+  EXPECT(world.book.next_dial(false, now).has_value());
+
   world.book.on_dial_failed(device(1), now);
   world.add(1, false, now);
 
@@ -85,17 +93,23 @@ TEST(failed_dials_wait_twice_as_long_each_time_up_to_the_last_wait) {
 
 TEST(addresses_take_turns) {
   World world;
-  world.book.add(device(1), "user", addresses(limits::kAddressesPerDevice + 1), false, kStart);
   std::set<PeerAddress> seen;
   auto now = kStart;
+  const auto dial = [&](std::size_t known) {
+    world.book.add(device(1), "user", addresses(known), false, now);
+    seen.clear();
+    for (std::size_t i = 0; i < 2 * known; ++i) {
+      seen.insert(world.book.next_dial(false, now)->address);
+      world.book.on_dial_failed(device(1), now);
+      now += PeerBook::kLastWait;
+    }
+    return seen.size();
+  };
 
-  for (std::size_t i = 0; i < limits::kAddressesPerDevice + 1; ++i) {
-    seen.insert(world.book.next_dial(false, now)->address);
-    world.book.on_dial_failed(device(1), now);
-    now += PeerBook::kLastWait;
-  }
-
-  EXPECT_EQ(seen.size(), limits::kAddressesPerDevice);
+  LIMIT_AT(limits::kAddressesPerDevice);
+  EXPECT_EQ(dial(limits::kAddressesPerDevice), limits::kAddressesPerDevice);
+  LIMIT_ABOVE(limits::kAddressesPerDevice);
+  EXPECT_EQ(dial(limits::kAddressesPerDevice + 1), limits::kAddressesPerDevice);
 }
 
 TEST(links_are_bounded_in_both_directions) {
@@ -223,8 +237,10 @@ TEST(banned_device_is_not_dialled_and_leaving_does_not_lift_the_ban) {
 TEST(book_is_bounded) {
   World world;
   for (std::size_t i = 1; i <= limits::kPeersPerShare; ++i) world.add(i);
-  world.add(limits::kPeersPerShare + 1);
+  LIMIT_AT(limits::kPeersPerShare);
   EXPECT_EQ(world.book.user_of(device(limits::kPeersPerShare)), "user");
+  LIMIT_ABOVE(limits::kPeersPerShare);
+  world.add(limits::kPeersPerShare + 1);
   EXPECT_EQ(world.book.user_of(device(limits::kPeersPerShare + 1)), "");
 
   world.book.ban(device(1), kStart + 1s);

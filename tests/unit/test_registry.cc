@@ -7,6 +7,7 @@
 #include "daemon/tracker/rates.h"
 #include "daemon/tracker/uploads.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 #include "tests/support/tracker_world.h"
 
 using namespace p2p;
@@ -141,9 +142,11 @@ TEST(account_that_was_not_prepared_is_not_made) {
 TEST(devices_of_a_user_are_bounded) {
   TrackerWorld world;
   world.create_account("alice");
+  LIMIT_AT(limits::kDevicesPerUser);
   for (std::size_t i = 1; i < limits::kDevicesPerUser; ++i)
     EXPECT_EQ(world.login("device" + std::to_string(i), "alice"), "");
 
+  LIMIT_ABOVE(limits::kDevicesPerUser);
   EXPECT_EQ(world.login("one too many", "alice"), "limit");
   EXPECT_EQ(world.login("device1", "alice"), "");
 }
@@ -252,10 +255,16 @@ TEST(unlisted_group_is_like_none_for_others) {
 TEST(group_list_is_paged) {
   TrackerWorld world;
   world.create_account("alice");
-  for (std::size_t i = 0; i < limits::kListPageRows + 1; ++i)
+  for (std::size_t i = 0; i < limits::kListPageRows; ++i)
     world.create_group("alice", "g" + std::to_string(i));
   msg::ListGroups request;
+  LIMIT_AT(limits::kListPageRows);
+  const auto only = world.registry.list_groups(world.account("alice"), request);
+  EXPECT_EQ(static_cast<std::size_t>(only.rows_size()), limits::kListPageRows);
+  EXPECT_EQ(only.next_cursor(), "");
+  world.create_group("alice", "more");
 
+  LIMIT_ABOVE(limits::kListPageRows);
   const auto first = world.registry.list_groups(world.account("alice"), request);
   request.set_cursor(first.next_cursor());
   const auto second = world.registry.list_groups(world.account("alice"), request);
@@ -282,6 +291,9 @@ TEST(join_is_pending_until_decided_and_may_be_repeated) {
   EXPECT_EQ(world.registry.list_requests(world.account("bob"), request).error().code, Code::NotAdmin);
   EXPECT_EQ(world.registry.list_requests(world.account("carol"), request).error().code, Code::NotMember);
   EXPECT_EQ(world.join("bob", "lab"), "exists");
+  LIMIT_AT(limits::kMessageBytes);
+  EXPECT_EQ(world.join("carol", "lab", std::string(limits::kMessageBytes, 'x')), "");
+  LIMIT_ABOVE(limits::kMessageBytes);
   EXPECT_EQ(world.join("carol", "lab", std::string(limits::kMessageBytes + 1, 'x')), "invalid_argument");
 }
 
@@ -485,12 +497,16 @@ TEST(upload_comes_in_order_and_within_its_limits) {
   const std::string id(16, 'a');
   const Bytes chunk(limits::kMetadataChunkBytes, 1);
 
+  LIMIT_AT(limits::kMetadataChunkBytes);
   EXPECT_OK(uploads.put(id, 0, chunk));
   EXPECT_EQ(uploads.put(id, 1, chunk).error().code, Code::Conflict);
   EXPECT_OK(uploads.put(id, chunk.size(), chunk));
   EXPECT_EQ(uploads.put(std::string(16, 'b'), 5, chunk).error().code, Code::NotFound);
+  LIMIT_AT(limits::kUploadsPerSession);
   EXPECT_OK(uploads.put(std::string(16, 'b'), 0, chunk));
+  LIMIT_ABOVE(limits::kUploadsPerSession);
   EXPECT_EQ(uploads.put(std::string(16, 'c'), 0, chunk).error().code, Code::Limit);
+  LIMIT_ABOVE(limits::kMetadataChunkBytes);
   EXPECT_EQ(uploads.put(id, 2 * chunk.size(), Bytes(chunk.size() + 1)).error().code, Code::Limit);
   EXPECT_EQ(budget->load(), 3 * chunk.size());
 

@@ -5,6 +5,7 @@
 #include "daemon/base/limits.h"
 #include "daemon/tracker/presence.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 #include "tests/support/tracker_world.h"
 
 using namespace p2p;
@@ -402,6 +403,7 @@ TEST(revocation_that_has_ended_is_forgotten_with_the_next) {
 TEST(revocations_of_a_user_are_bounded) {
   TrackerWorld world;
   world.create_account("bob");
+  LIMIT_AT(limits::kRevocationsPerUser);
   for (std::size_t i = 0; i < limits::kRevocationsPerUser; ++i) {
     const auto device = "device" + std::to_string(i);
     world.login(device, "bob");
@@ -409,6 +411,7 @@ TEST(revocations_of_a_user_are_bounded) {
   }
   world.login("one too many", "bob");
 
+  LIMIT_ABOVE(limits::kRevocationsPerUser);
   EXPECT_EQ(world.revoke("bob", "one too many"), "limit");
   EXPECT(world.registry.account_of(world.devices["one too many"].id) != nullptr);
 }

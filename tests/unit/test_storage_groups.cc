@@ -4,6 +4,7 @@
 #include "daemon/base/limits.h"
 #include "daemon/storage/state_db.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 #include "tests/support/temp_dir.h"
 
 using namespace p2p;
@@ -95,9 +96,11 @@ TEST(devices_seen_long_ago_make_room_at_the_limit) {
   for (std::uint32_t i = 0; i < limits::kDevicesPerGroup; ++i) all.push_back(device(i, 1));
   EXPECT_OK(world.db.put_devices(world.account, kGroup, {device(60'000, 1)}, 100));
   EXPECT_OK(world.db.put_devices(world.account, kGroup, {all.begin() + 1, all.end()}, 200));
+  LIMIT_AT(limits::kDevicesPerGroup);
   EXPECT_EQ(world.db.devices(world.account, kGroup)->size(), limits::kDevicesPerGroup);
   EXPECT(world.db.devices(world.account, kGroup)->back().user == "user60000");
 
+  LIMIT_ABOVE(limits::kDevicesPerGroup);
   EXPECT_OK(world.db.put_devices(world.account, kGroup, {all.front()}, 200));
 
   EXPECT_EQ(world.db.devices(world.account, kGroup)->size(), limits::kDevicesPerGroup);
@@ -122,8 +125,11 @@ TEST(catalogue_at_its_limit_takes_no_new_name) {
   std::vector<CatalogueRow> rows;
   for (std::size_t i = 1; i < limits::kKnownFiles; ++i) rows.push_back(file(std::to_string(i), 1));
   EXPECT_OK(world.db.replace_catalogue(world.account, kGroup, rows));
+  LIMIT_AT(limits::kKnownFiles);
   EXPECT_OK(world.db.put_catalogue_row(world.account, kGroup, file("last", 1)));
+  EXPECT(*world.db.catalogue_entry(world.account, kGroup, "last"));
 
+  LIMIT_ABOVE(limits::kKnownFiles);
   EXPECT_OK(world.db.put_catalogue_row(world.account, kGroup, file("over", 1)));
   EXPECT_OK(world.db.put_catalogue_row(world.account, kGroup, file("last", 2)));
 

@@ -2,6 +2,7 @@
 #include "daemon/swarm/swarm.h"
 
 #include "daemon/wire/extension.h"
+#include "tests/support/limit.h"
 #include "tests/support/scripted_swarm.h"
 
 using namespace p2p;
@@ -83,14 +84,24 @@ TEST(messages_that_the_share_cannot_have_close_the_session) {
 
 TEST(messages_are_counted_up_to_the_burst_and_then_by_the_second) {
   World world("..");
+  const auto hasty = world.open(2);
   const auto id = world.open(1);
-  for (std::size_t i = 0; i < limits::kControlMessagesBurst; ++i)
-    world.swarm.on_message(id, wire::KeepAlive{}, world.now);
+  for (const auto one : {hasty, id})
+    for (std::size_t i = 0; i < limits::kControlMessagesBurst; ++i)
+      world.swarm.on_message(one, wire::KeepAlive{}, world.now);
   world.drain();
-  world.now += 1s;
-  for (std::size_t i = 0; i < limits::kControlMessagesPerSecond; ++i) world.say(id, wire::KeepAlive{});
+  LIMIT_AT(limits::kControlMessagesBurst);
   EXPECT(world.closed.empty());
+  LIMIT_ABOVE(limits::kControlMessagesBurst);
+  world.say(hasty, wire::KeepAlive{});
+  EXPECT(world.closed_for(hasty, CloseReason::MessageFlood));
 
+  world.now += 1s;
+  LIMIT_AT(limits::kControlMessagesPerSecond);
+  for (std::size_t i = 0; i < limits::kControlMessagesPerSecond; ++i) world.say(id, wire::KeepAlive{});
+  EXPECT(!world.closed_for(id, CloseReason::MessageFlood));
+
+  LIMIT_ABOVE(limits::kControlMessagesPerSecond);
   world.say(id, wire::KeepAlive{});
 
   EXPECT(world.closed_for(id, CloseReason::MessageFlood));

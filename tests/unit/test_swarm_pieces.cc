@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What becomes of pieces that are lost or withdrawn, and how requests of peers are served.
 #include "daemon/swarm/choker.h"
+#include "tests/support/limit.h"
 #include "tests/support/scripted_swarm.h"
 
 using namespace p2p;
@@ -93,12 +94,19 @@ TEST(request_queue_is_bounded_and_who_keeps_asking_is_closed) {
   World world("##");
   const auto id = world.taker(1);
   for (std::size_t i = 0; i < limits::kRequestsFromPeer; ++i) world.say(id, wire::Request{span(0, 0)});
+  LIMIT_AT(limits::kRequestsFromPeer);
   EXPECT(world.take<wire::Reject>(id).empty());
-  for (std::size_t i = 0; i < limits::kRejectsPerMinute; ++i) world.say(id, wire::Request{span(0, 0)});
-  EXPECT_EQ(world.take<wire::Reject>(id).size(), limits::kRejectsPerMinute);
+  LIMIT_ABOVE(limits::kRequestsFromPeer);
+  world.say(id, wire::Request{span(0, 0)});
+  EXPECT_EQ(world.take<wire::Reject>(id).size(), 1u);
+
+  LIMIT_AT(limits::kRejectsPerMinute);
+  for (std::size_t i = 1; i < limits::kRejectsPerMinute; ++i) world.say(id, wire::Request{span(0, 0)});
+  EXPECT_EQ(world.take<wire::Reject>(id).size(), limits::kRejectsPerMinute - 1);
   EXPECT_EQ(world.view(id).requests_queued, limits::kRequestsFromPeer);
   EXPECT(world.closed.empty());
 
+  LIMIT_ABOVE(limits::kRejectsPerMinute);
   world.say(id, wire::Request{span(0, 0)});
 
   EXPECT(world.closed_for(id, CloseReason::RequestFlood));

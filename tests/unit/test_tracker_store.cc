@@ -6,6 +6,7 @@
 #include "daemon/tracker/mutations.h"
 #include "daemon/tracker/sqlite_store.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 #include "tests/support/tracker_world.h"
 
 using namespace p2p;
@@ -456,8 +457,10 @@ TEST(queue_of_a_scope_is_bounded) {
   Lab lab;
   for (std::size_t i = 0; i < limits::kQueuedPerScope + 1; ++i)
     lab.mutations.submit(lab.world.asked("bob", join_lab()));
+  LIMIT_AT(limits::kQueuedPerScope);
   EXPECT(lab.answers.codes.empty());
 
+  LIMIT_ABOVE(limits::kQueuedPerScope);
   lab.mutations.submit(lab.world.asked("bob", join_lab()));
 
   EXPECT(lab.answers.codes == std::vector<std::string>{"busy"});

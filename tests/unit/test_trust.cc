@@ -7,6 +7,7 @@
 #include "daemon/trust/keys.h"
 #include "daemon/trust/statements.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 #include "tests/support/temp_dir.h"
 
 using namespace p2p;
@@ -345,7 +346,9 @@ TEST(roster_is_in_order_without_doubles_and_of_members_only) {
 
 TEST(roster_has_a_largest_size) {
   const Tracker tracker;
+  LIMIT_AT(limits::kRosterMembers);
   EXPECT_OK(Roster::open(tracker.roster(limits::kRosterMembers).sign(tracker.grant_key), tracker.keys));
+  LIMIT_ABOVE(limits::kRosterMembers);
   EXPECT(!Roster::open(tracker.roster(limits::kRosterMembers + 1).sign(tracker.grant_key), tracker.keys));
 }
 

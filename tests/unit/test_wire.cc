@@ -9,6 +9,7 @@
 #include "daemon/wire/hello.h"
 #include "daemon/wire/message.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 
 using namespace p2p;
 using namespace p2p::wire;
@@ -134,12 +135,14 @@ TEST(every_beginning_of_a_hello_waits_for_more) {
 }
 
 TEST(hello_at_the_frame_limit_is_waited_for_and_one_byte_more_is_not) {
+  LIMIT_AT(limits::kFirstFrameBytes);
   ByteWriter limit;
   limit.u32(static_cast<std::uint32_t>(limits::kFirstFrameBytes - 4));
   std::size_t used = 0;
   const auto decoded = decode_hello(limit.view(), used);
   EXPECT(decoded && !*decoded);
 
+  LIMIT_ABOVE(limits::kFirstFrameBytes);
   ByteWriter over;
   over.u32(static_cast<std::uint32_t>(limits::kFirstFrameBytes - 3));
   EXPECT_EQ(hello_error(over.view()), HelloError::TooLong);
@@ -165,6 +168,10 @@ TEST(malformed_hellos_are_refused) {
 
 TEST(grant_over_its_limit_is_refused_though_the_frame_would_fit) {
   auto bytes = encode_hello(some_hello(limits::kGrantBytes));
+  LIMIT_AT(limits::kGrantBytes);
+  std::size_t used = 0;
+  EXPECT_EQ((*decode_hello(bytes, used))->grant.size(), limits::kGrantBytes);
+
   bytes.push_back(3);
   const auto length = bytes.size() - 4;
   bytes[2] = static_cast<std::uint8_t>(length >> 8);
@@ -173,6 +180,7 @@ TEST(grant_over_its_limit_is_refused_though_the_frame_would_fit) {
   bytes[4 + 70] = static_cast<std::uint8_t>(grant >> 8);
   bytes[4 + 71] = static_cast<std::uint8_t>(grant);
 
+  LIMIT_ABOVE(limits::kGrantBytes);
   EXPECT_EQ(hello_error(bytes), HelloError::Malformed);
 }
 
@@ -295,9 +303,13 @@ TEST(messages_have_the_layout_of_their_specifications) {
 TEST(hashes_at_their_limit_are_taken_and_one_more_is_not) {
   const std::size_t most = limits::kHashesPerMessage + limits::kHashProofLayers;
   Bytes out;
+  LIMIT_AT(limits::kHashesPerMessage);
+  LIMIT_AT(limits::kHashProofLayers);
   encode(Hashes{{}, Bytes(most * 32)}, out);
   EXPECT(!message_error(out));
   out.clear();
+  LIMIT_ABOVE(limits::kHashesPerMessage);
+  LIMIT_ABOVE(limits::kHashProofLayers);
   encode(Hashes{{}, Bytes((most + 1) * 32)}, out);
   EXPECT(message_error(out) == DecodeError::TooLong);
   EXPECT(message_error(head(1 + 48, 22)) == DecodeError::WrongLength);
@@ -397,16 +409,24 @@ TEST(lengths_at_their_limit_pass_and_one_more_breaks_the_stream) {
   };
   const Row rows[] = {
       {5, limits::kBitfieldBytes + 1},
-      {7, 256 * limits::kKiB + 9},
+      {7, kPiecePayloadBytes + 9},
       {20, limits::kExtensionBytes + 2},
       {99, kUnknownBytes},
   };
   for (const auto& row : rows) {
+    LIMIT_AT(limits::kBitfieldBytes);
+    LIMIT_AT(wire::kPiecePayloadBytes);
+    LIMIT_AT(limits::kExtensionBytes);
+    LIMIT_AT(wire::kUnknownBytes);
     auto bytes = head(row.max, row.id);
     bytes.resize(4 + row.max, 1);
     EXPECT(!message_error(bytes));
     EXPECT(heard_in_chunks(bytes, 10'000) == heard_in_chunks(bytes, bytes.size()));
 
+    LIMIT_ABOVE(limits::kBitfieldBytes);
+    LIMIT_ABOVE(wire::kPiecePayloadBytes);
+    LIMIT_ABOVE(limits::kExtensionBytes);
+    LIMIT_ABOVE(wire::kUnknownBytes);
     EXPECT(message_error(head(row.max + 1, row.id)) == DecodeError::TooLong);
     EXPECT(message_error(head(0xffffffff, row.id)) == DecodeError::TooLong);
   }
