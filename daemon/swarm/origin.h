@@ -58,6 +58,7 @@ class Origin {
   static constexpr int kSoonerTimes = 3;
   static constexpr Duration kLookInterval = 200ms;
   static constexpr Duration kUsualLeast = 200ms;  // shorter times are taken for chance
+  static constexpr std::size_t kLook = 64;        // shared pieces, in one assign()
 
   // `holders(piece)`: how many peers have it.
   template <class Holders>
@@ -87,7 +88,6 @@ class Origin {
   std::string picture() const;
 
  private:
-  static constexpr std::size_t kLook = 64;
   enum class State : std::uint8_t { Unsent, Suggested, Taken, Shared, Settled };
   struct Place {
     State state = State::Unsent;

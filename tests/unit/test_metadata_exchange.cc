@@ -4,6 +4,7 @@
 
 #include "daemon/base/limits.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 
 using namespace p2p;
 using namespace p2p::swarm;
@@ -193,8 +194,10 @@ TEST(member_gets_the_metadata_as_often_as_allowed_and_no_more) {
     return wire::decode_metadata_message(std::get<wire::Extended>(*answer).payload)->kind;
   };
 
+  LIMIT_AT(MetadataServer::kServings);
   for (std::uint64_t i = 0; i < most; ++i) EXPECT(kind() == wire::MetadataMessage::Kind::Block);
 
+  LIMIT_ABOVE(MetadataServer::kServings);
   EXPECT(kind() == wire::MetadataMessage::Kind::Reject);
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/base/limits.h"
 #include "daemon/swarm/leaf_exchange.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 
 using namespace p2p;
 using namespace p2p::swarm;
@@ -124,6 +125,7 @@ TEST(only_the_session_that_was_asked_answers_and_for_what_it_was_asked) {
 
 TEST(so_many_devices_are_asked_none_twice_and_no_more) {
   World world("x#");
+  LIMIT_AT(PieceInquiry::kTries);
   for (int number = 1; number <= static_cast<int>(PieceInquiry::kTries); ++number) {
     EXPECT(world.inquiry->may_ask(device(number)));
     const auto request = world.ask(kAnn, number)[0];
@@ -132,6 +134,7 @@ TEST(so_many_devices_are_asked_none_twice_and_no_more) {
     EXPECT(!world.inquiry->may_ask(device(number)));
   }
 
+  LIMIT_ABOVE(PieceInquiry::kTries);
   EXPECT(!world.inquiry->may_ask(device(9)));
 }
 

@@ -8,6 +8,7 @@
 #include "daemon/base/digest.h"
 #include "daemon/swarm/leaf_exchange.h"
 #include "daemon/swarm/piece_inquiry.h"
+#include "tests/support/limit.h"
 #include "tests/support/scripted_swarm.h"
 
 using namespace p2p;
@@ -173,8 +174,10 @@ TEST(who_rejects_or_leaves_or_is_silent_is_not_blamed) {
   world.drain();
   EXPECT(world.is_asked(world.bob));
   EXPECT(world.swarm.next_deadline() <= world.now + swarm::PieceInquiry::kAnswerTime);
+  LIMIT_AT(swarm::PieceInquiry::kAnswerTime);
   world.pass(swarm::PieceInquiry::kAnswerTime - 1ms);
   EXPECT(world.is_kept());
+  LIMIT_ABOVE(swarm::PieceInquiry::kAnswerTime);
   world.pass(1ms);
 
   EXPECT(world.convicted.empty() && world.closed.empty());
