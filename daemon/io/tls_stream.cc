@@ -17,17 +17,22 @@ std::span<std::uint8_t> plain_slab() {
 
 }  // namespace
 
-TlsStream::TlsStream(Loop& loop, std::unique_ptr<Stream> stream, const tls::Context& context, tls::Side side)
+TlsStream::TlsStream(Loop& loop, std::unique_ptr<Stream> stream, const tls::Context& context, tls::Side side,
+                     Duration handshake_time)
     : loop_(loop),
       stream_(std::move(stream)),
       channel_(context, side),
       handshake_timer_(loop, bind<&TlsStream::on_handshake_timeout>(this)),
       alive_(std::make_shared<bool>(true)) {
   stream_->set_listener(this);
-  handshake_timer_.set(side == tls::Side::Client ? limits::kConnectTime : limits::kTlsHandshakeTime);
+  handshake_timer_.set(handshake_time);
 }
 
 TlsStream::~TlsStream() { *alive_ = false; }
+
+Duration TlsStream::handshake_time(tls::Side side) {
+  return side == tls::Side::Client ? limits::kConnectTime : limits::kTlsHandshakeTime;
+}
 
 void TlsStream::set_listener(Transport::Listener* listener) { listener_ = listener; }
 

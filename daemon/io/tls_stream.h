@@ -15,9 +15,14 @@ namespace p2p::io {
 class TlsStream final : public Transport, private Transport::Listener {
  public:
   // An accepted stream (Side::Server), or one that is connecting (Side::Client). The context must
-  // outlive this. The handshake has limits::kTlsHandshakeTime (a client: kConnectTime with TCP).
-  TlsStream(Loop& loop, std::unique_ptr<Stream> stream, const tls::Context& context, tls::Side side);
+  // outlive this. The handshake has so long; a client's includes connecting.
+  TlsStream(Loop& loop, std::unique_ptr<Stream> stream, const tls::Context& context, tls::Side side,
+            Duration handshake_time);
+  TlsStream(Loop& loop, std::unique_ptr<Stream> stream, const tls::Context& context, tls::Side side)
+      : TlsStream(loop, std::move(stream), context, side, handshake_time(side)) {}
   ~TlsStream();
+  // limits::kTlsHandshakeTime or, of a client, limits::kConnectTime.
+  static Duration handshake_time(tls::Side side);
 
   const trust::PublicKey& peer_key() const { return channel_.peer_key(); }
   trust::Fingerprint peer_fingerprint() const { return trust::fingerprint(channel_.peer_key()); }

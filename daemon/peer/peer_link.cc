@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/peer/peer_link.h"
 
-#include "daemon/base/limits.h"
-
 namespace p2p::peer {
 namespace {
 
@@ -17,26 +15,28 @@ Error refused() { return {Code::NotAllowed, "refused", {}}; }
 }  // namespace
 
 PeerLink::PeerLink(io::Loop& loop, const tls::Context& context, PeerLinkOwner& owner, const DeviceId& device,
-                   Greeting greeting)
+                   Greeting greeting, const LinkTimes& times)
     : loop_(loop),
       context_(context),
       owner_(owner),
+      times_(times),
       dialled_(true),
       device_(device),
       greeting_(std::move(greeting)),
       timer_(loop, bind<&PeerLink::on_timer>(this)) {}
 
 PeerLink::PeerLink(io::Loop& loop, const tls::Context& context, PeerLinkOwner& owner,
-                   std::unique_ptr<io::Stream> stream)
+                   std::unique_ptr<io::Stream> stream, const LinkTimes& times)
     : loop_(loop),
       context_(context),
       owner_(owner),
+      times_(times),
       dialled_(false),
       timer_(loop, bind<&PeerLink::on_timer>(this)) {
   if (const auto remote = stream->remote()) remote_text_ = remote->text();
   transport_ = std::make_unique<io::TlsStream>(loop_, std::move(stream), context_, tls::Side::Server);
   transport_->set_listener(this);
-  timer_.set(limits::kHelloTime);
+  timer_.set(times_.hello);
 }
 
 PeerLink::~PeerLink() = default;
@@ -47,7 +47,7 @@ Status PeerLink::start(const io::SocketAddress& address, const std::optional<io:
   if (auto status = stream->connect(address, from); !status) return status;
   transport_ = std::make_unique<io::TlsStream>(loop_, std::move(stream), context_, tls::Side::Client);
   transport_->set_listener(this);
-  timer_.set(limits::kConnectTime + limits::kHelloTime);
+  timer_.set(times_.connect + times_.hello);
   return {};
 }
 
@@ -124,7 +124,7 @@ bool PeerLink::take_handshake() {
   early_.erase(early_.begin(), early_.begin() + static_cast<std::ptrdiff_t>(used));
   state_ = State::Open;
   was_open_ = true;
-  timer_.set(limits::kIdlePing);
+  timer_.set(times_.idle_ping);
   owner_.on_link_open(*this, (*handshake)->features.fast, (*handshake)->features.extensions);
   return state_ == State::Open;
 }
@@ -184,12 +184,12 @@ void PeerLink::on_timer() {
     return;
   }
   const auto now = loop_.now();
-  if (now - heard_ >= limits::kIdleDrop) {
+  if (now - heard_ >= times_.idle_drop) {
     end(Error{Code::TimedOut, "silent for too long", {}});
     return;
   }
-  if (now - spoke_ >= limits::kIdlePing) send(wire::KeepAlive{});
-  timer_.set(limits::kIdlePing);
+  if (now - spoke_ >= times_.idle_ping) send(wire::KeepAlive{});
+  timer_.set(times_.idle_ping);
 }
 
 void PeerLink::on_drained() {

@@ -7,14 +7,16 @@
 //                handshake are out) ──its handshake──▶ Open
 //   any        ──▶ Closed: on_link_closed, at most once
 //
-// Every refusal is the same silent close. Until Open a link has limits::kHelloTime. Open links send a
-// keep-alive when silent and are closed when the other side is (limits.h). The owner may destroy a link
-// only from a clean stack (io::Loop::defer), not from inside a callback of this link.
+// Every refusal is the same silent close. Until Open a link has LinkTimes::hello, of which TLS may take
+// limits::kTlsHandshakeTime. Open links send a keep-alive when silent and are closed when the other side is.
+// The owner may destroy a link only from a clean stack (io::Loop::defer), not from inside a callback of this
+// link.
 #pragma once
 
 #include <memory>
 #include <optional>
 
+#include "daemon/base/limits.h"
 #include "daemon/io/timer.h"
 #include "daemon/io/tls_stream.h"
 #include "daemon/trust/statements.h"
@@ -33,6 +35,14 @@ struct Greeting {
   ShareKey share;
   Bytes grant;
   std::optional<InfoHashV1> handshake_hash;  // nothing: not known
+};
+
+// How long a link waits for the other side.
+struct LinkTimes {
+  Duration connect = limits::kConnectTime;  // what a dialled link has before the hello's time
+  Duration hello = limits::kHelloTime;
+  Duration idle_ping = limits::kIdlePing;
+  Duration idle_drop = limits::kIdleDrop;
 };
 
 class PeerLinkOwner {
@@ -57,10 +67,10 @@ class PeerLink final : private io::Transport::Listener {
  public:
   // Dials. `start()` reports what fails at once.
   PeerLink(io::Loop& loop, const tls::Context& context, PeerLinkOwner& owner, const DeviceId& device,
-           Greeting greeting);
+           Greeting greeting, const LinkTimes& times = {});
   // Accepts.
   PeerLink(io::Loop& loop, const tls::Context& context, PeerLinkOwner& owner,
-           std::unique_ptr<io::Stream> stream);
+           std::unique_ptr<io::Stream> stream, const LinkTimes& times = {});
   ~PeerLink();
 
   Status start(const io::SocketAddress& address, const std::optional<io::SocketAddress>& from);
@@ -98,6 +108,7 @@ class PeerLink final : private io::Transport::Listener {
   io::Loop& loop_;
   const tls::Context& context_;
   PeerLinkOwner& owner_;
+  const LinkTimes times_;
   bool dialled_;
   bool was_open_ = false;
   State state_ = State::Securing;
