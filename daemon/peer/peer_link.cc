@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/peer/peer_link.h"
 
+#include <algorithm>
+
 namespace p2p::peer {
 namespace {
 
@@ -124,7 +126,8 @@ bool PeerLink::take_handshake() {
   early_.erase(early_.begin(), early_.begin() + static_cast<std::ptrdiff_t>(used));
   state_ = State::Open;
   was_open_ = true;
-  timer_.set(times_.idle_ping);
+  spoke_ = loop_.now();
+  watch_silence();
   owner_.on_link_open(*this, (*handshake)->features.fast, (*handshake)->features.extensions);
   return state_ == State::Open;
 }
@@ -189,7 +192,11 @@ void PeerLink::on_timer() {
     return;
   }
   if (now - spoke_ >= times_.idle_ping) send(wire::KeepAlive{});
-  timer_.set(times_.idle_ping);
+  watch_silence();
+}
+
+void PeerLink::watch_silence() {
+  if (!choked_up_) timer_.set_at(std::min(heard_ + times_.idle_drop, spoke_ + times_.idle_ping));
 }
 
 void PeerLink::on_drained() {

@@ -103,6 +103,7 @@ class PeerLink final : private io::Transport::Listener {
   void send_handshake();
   void deliver(ByteSpan bytes);
   void on_timer();
+  void watch_silence();
   void end(const Error& reason);
 
   io::Loop& loop_;

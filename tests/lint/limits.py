@@ -26,15 +26,14 @@ WAITING = {
     'DialBack::kParallel', 'DialBack::kWaiting', 'MetadataFetch::kDialsAtOnce', 'MetadataFetch::kSilence',
     'Publisher::kFilesAtOnce', 'Publisher::kPiecesAhead', 'Publisher::kRetriesMax', 'Rates::kKeys',
     'TrackerClient::kAnswerTime', 'TrackerClient::kRetryMax', 'TrackerClient::kWaitingMax',
-    'Transfer::kBanTime', 'Transfer::kCheckpointBytes', 'limits::kClientFrameBytes', 'limits::kConnectTime',
-    'limits::kEventBytesPerSession', 'limits::kGrantGrace', 'limits::kGroupsPerUser', 'limits::kHelloTime',
-    'limits::kIdempotencyKeys', 'limits::kIdleDrop', 'limits::kIdlePing', 'limits::kInviteLife',
-    'limits::kInviteUses', 'limits::kJoinRequestsPerGroup', 'limits::kLinksPerShare',
-    'limits::kOperatorFrameBytes', 'limits::kPasswordChallenges', 'limits::kProtobufDepth',
-    'limits::kRequestBurst', 'limits::kRequestsPerSecond', 'limits::kRevocationMargin',
-    'limits::kSendBufferBytes', 'limits::kSendLowWaterBytes', 'limits::kServerFrameBytes',
-    'limits::kSharesPerUser', 'limits::kStopTime', 'limits::kTlsHandshakeTime',
-    'limits::kUnauthenticatedTotal', 'limits::kUnverifiedBytes', 'limits::kUploadBytesTotal',
+    'Transfer::kBanTime', 'Transfer::kCheckpointBytes', 'limits::kClientFrameBytes',
+    'limits::kEventBytesPerSession', 'limits::kGrantGrace', 'limits::kGroupsPerUser',
+    'limits::kIdempotencyKeys', 'limits::kInviteLife', 'limits::kInviteUses',
+    'limits::kJoinRequestsPerGroup', 'limits::kLinksPerShare', 'limits::kOperatorFrameBytes',
+    'limits::kPasswordChallenges', 'limits::kProtobufDepth', 'limits::kRequestBurst',
+    'limits::kRequestsPerSecond', 'limits::kRevocationMargin', 'limits::kServerFrameBytes',
+    'limits::kSharesPerUser', 'limits::kStopTime', 'limits::kUnauthenticatedTotal',
+    'limits::kUnverifiedBytes', 'limits::kUploadBytesTotal',
 }
 
 CONSTANT = re.compile(r'^ *(?:inline|static) constexpr [\w:<>, *]+? \*?(k[A-Z]\w*)\b', re.MULTILINE)
