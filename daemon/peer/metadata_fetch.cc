@@ -27,12 +27,14 @@ Result<std::shared_ptr<const meta::Metainfo>> judge_piece_list(const ShareFacts&
 }
 
 MetadataFetch::MetadataFetch(Surroundings around, ShareFacts share, const meta::Geometry& geometry,
-                             std::vector<swarm::Candidate> candidates, Duration timeout, Done done)
+                             std::vector<swarm::Candidate> candidates, Duration timeout, Done done,
+                             Duration silence)
     : around_(std::move(around)),
       share_(std::move(share)),
       geometry_(geometry),
       candidates_(std::move(candidates)),
       done_(std::move(done)),
+      silence_(silence),
       deadline_(around_.loop.now() + timeout),
       silence_timer_(around_.loop, bind<&MetadataFetch::on_silence>(this)),
       deadline_timer_(around_.loop, bind<&MetadataFetch::on_deadline>(this)) {
@@ -99,7 +101,7 @@ PeerLink* MetadataFetch::waiting() const {
 }
 
 void MetadataFetch::await_answer() {
-  const auto silent = around_.loop.now() + kSilence;
+  const auto silent = around_.loop.now() + silence_;
   const bool alone = waiting() == nullptr && candidates_.empty();
   silence_timer_.set_at(alone ? silent : std::min(silent, turn_end_));
 }

@@ -57,7 +57,8 @@ class MetadataFetch final : private PeerLinkOwner {
 
   // The share has a piece at least. `done` comes once, from the loop; it may destroy this.
   MetadataFetch(Surroundings around, ShareFacts share, const meta::Geometry& geometry,
-                std::vector<swarm::Candidate> candidates, Duration timeout, Done done);
+                std::vector<swarm::Candidate> candidates, Duration timeout, Done done,
+                Duration silence = kSilence);
   ~MetadataFetch();
 
  private:
@@ -83,6 +84,7 @@ class MetadataFetch final : private PeerLinkOwner {
   meta::Geometry geometry_;
   std::vector<swarm::Candidate> candidates_;  // not yet tried, best last
   Done done_;
+  const Duration silence_;
   std::map<PeerLink*, std::unique_ptr<PeerLink>> links_;
   PeerLink* asked_ = nullptr;  // the one that is asked
   std::optional<swarm::MetadataReader> reader_;

@@ -46,6 +46,7 @@ class Publisher {
   void begin(const DownloadId& id);
   void drop(const DownloadId& id);  // this share is given up
   void clear();                     // logged out
+  std::size_t hashing() const { return hashing_.size(); }
 
  private:
   struct Hashing;

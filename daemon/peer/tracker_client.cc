@@ -23,13 +23,15 @@ Error unreachable(const std::optional<trust::TrackerAddress>& target, const Erro
 }  // namespace
 
 TrackerClient::TrackerClient(io::Loop& loop, const tls::Context& context, const DeviceId& self,
-                             std::optional<io::SocketAddress> from, Random& random, Listener& listener)
+                             std::optional<io::SocketAddress> from, Random& random, Listener& listener,
+                             Duration answer_time)
     : loop_(loop),
       context_(context),
       self_(self),
       from_(std::move(from)),
       random_(random),
       listener_(listener),
+      answer_time_(answer_time),
       retry_timer_(loop, bind<&TrackerClient::connect>(this)),
       deadline_timer_(loop, bind<&TrackerClient::on_deadline>(this)),
       heartbeat_timer_(loop, bind<&TrackerClient::on_heartbeat>(this)),
@@ -37,6 +39,10 @@ TrackerClient::TrackerClient(io::Loop& loop, const tls::Context& context, const 
 
 TrackerClient::~TrackerClient() {
   if (session_ != nullptr) session_->shutdown();
+}
+
+Duration TrackerClient::next_retry(Duration last) {
+  return std::clamp<Duration>(last * 2, kRetryMin, kRetryMax);
 }
 
 void TrackerClient::set_target(std::optional<trust::TrackerAddress> target, std::vector<HostPort> others) {
@@ -140,7 +146,7 @@ void TrackerClient::send(std::uint64_t id, const pb::tracker::Request& request) 
     due_ += extra;
   } else {
     asked_at_ = session_->heard();
-    due_ = loop_.now() + kAnswerTime + extra;
+    due_ = loop_.now() + answer_time_ + extra;
   }
   silence_timer_.set_at(due_);
 }
@@ -201,7 +207,7 @@ void TrackerClient::on_session_ended(const Error& reason) {
     for (auto& [id, waiting] : abandoned)
       loop_.defer([reply = std::move(waiting.reply), reason] { reply(fail(reason)); });
   }
-  retry_ = std::clamp(retry_ * 2, kRetryMin, kRetryMax);
+  retry_ = next_retry(retry_);
   retry_timer_.set(
       Duration(static_cast<Duration::rep>(static_cast<double>(retry_.count()) * (0.5 + random_.unit() / 2))));
   log::debug("tracker not reached", {{"cause", reason.message}, {"retry_ms", retry_ / 1ms}});

@@ -41,8 +41,11 @@ class TrackerClient final : private TrackerSession::Listener {
   static constexpr std::size_t kWaitingMax = 4096;
 
   TrackerClient(io::Loop& loop, const tls::Context& context, const DeviceId& self,
-                std::optional<io::SocketAddress> from, Random& random, Listener& listener);
+                std::optional<io::SocketAddress> from, Random& random, Listener& listener,
+                Duration answer_time = kAnswerTime);
   ~TrackerClient();
+  // How long to wait at most before the next attempt, after so long before the last one.
+  static Duration next_retry(Duration last);
 
   // Connects to this tracker from now on; nothing: disconnects. Waiting requests of another target fail.
   // `others`: where else the same tracker may be.
@@ -90,6 +93,7 @@ class TrackerClient final : private TrackerSession::Listener {
   std::optional<io::SocketAddress> from_;
   Random& random_;
   Listener& listener_;
+  const Duration answer_time_;
   std::optional<trust::TrackerAddress> target_;
   std::vector<HostPort> others_;
   std::size_t next_address_ = 0;  // 0: that of the target

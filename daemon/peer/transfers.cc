@@ -185,11 +185,14 @@ void Transfers::schedule() {
       else queued_.erase(fetching[i]->row().id);
       fetching[i]->set_queued(queue);
     }
-    const auto budget =
-        limits::kUnverifiedBytes / std::max<std::size_t>(active, 1) / fetching[i]->row().piece_length;
-    fetching[i]->set_open_pieces_max(static_cast<std::uint32_t>(budget));
+    fetching[i]->set_open_pieces_max(open_pieces(active, fetching[i]->row().piece_length));
   }
   scheduling_ = false;
+}
+
+std::uint32_t Transfers::open_pieces(std::size_t active, std::uint32_t piece_length) {
+  const auto budget = limits::kUnverifiedBytes / std::max<std::size_t>(active, 1) / piece_length;
+  return std::max(static_cast<std::uint32_t>(budget), 1u);
 }
 
 // --- commands and files ------------------------------------------------------------------------------
@@ -275,12 +278,16 @@ void Transfers::arm_turn_timer() {
   turn_timer_.set_at(std::min(upload_.next_deadline(now), download_.next_deadline(now)));
 }
 
+bool Transfers::is_over(const trust::Grant& grant, WallTime now) {
+  return now > grant.not_after + limits::kGrantGrace;
+}
+
 void Transfers::on_grant_timer() {
   grant_timer_.set(kGrantCheck);
   const auto now = now_wall();
   std::vector<PeerLink*> ended;
   for (auto& [link, owned] : links_)
-    if (link->is_open() && now > link->grant().not_after + limits::kGrantGrace) ended.push_back(link);
+    if (link->is_open() && is_over(link->grant(), now)) ended.push_back(link);
   for (auto* link : ended) {
     log::info("link closed: its grant has ended", {{"device", link->device().hex()}});
     if (auto* transfer = transfer_of(*link)) transfer->remove_link(*link);

@@ -78,6 +78,11 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   enum class Withdrawal : std::uint8_t { ByUs, ByOther };
   void withdraw(const ShareKey& share, const std::string& cause, Withdrawal withdrawal);
   static std::string not_a_member(const std::string& group);
+  // Is a link over whose grant this is? It has limits::kGrantGrace after the grant's end, to be renewed in.
+  static bool is_over(const trust::Grant& grant, WallTime now);
+  // Pieces that each of so many active downloads may have open: all together limits::kUnverifiedBytes, but
+  // one at least.
+  static std::uint32_t open_pieces(std::size_t active, std::uint32_t piece_length);
 
   void on_settings_changed();
   void set_limits(std::uint64_t upload, std::uint64_t download);

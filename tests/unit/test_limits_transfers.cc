@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// Limits of a daemon's links and transfers, at them and one above.
+#include <sys/resource.h>
+
+#include "daemon/base/log.h"
+#include "tests/support/limit.h"
+#include "tests/support/peer_daemon.h"
+
+using namespace p2p;
+using namespace p2p::test;
+using peer::Transfers;
+
+namespace {
+
+TEST(so_many_strangers_are_greeted_at_a_time_and_no_more) {
+  rlimit files{};
+  EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = files.rlim_max;
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  Daemon daemon;
+  struct Stranger {
+    Ear ear;
+    Stream stream;
+    Stranger(Daemon& to) : stream(to.world.loop) {
+      stream.set_listener(&ear);
+      EXPECT_OK(stream.connect(to.address, std::nullopt));
+      run_until(to.world, [this] { return ear.opens == 1; });
+    }
+  };
+  std::vector<std::unique_ptr<Stranger>> strangers;
+  const auto all_are_there = [&] {
+    daemon.world.settle();
+    return std::all_of(strangers.begin(), strangers.end(),
+                       [](const auto& stranger) { return stranger->ear.ends.empty(); });
+  };
+  for (std::size_t i = 0; i < limits::kUnauthenticatedTotal; ++i)
+    strangers.push_back(std::make_unique<Stranger>(daemon));
+  LIMIT_AT(limits::kUnauthenticatedTotal);
+  EXPECT(all_are_there());
+
+  LIMIT_ABOVE(limits::kUnauthenticatedTotal);
+  Stranger late(daemon);
+  run_until(daemon.world, [&] { return !late.ear.ends.empty(); });
+  EXPECT(all_are_there());
+
+  strangers.pop_back();
+  daemon.world.settle();
+  strangers.push_back(std::make_unique<Stranger>(daemon));
+  EXPECT(all_are_there());
+}
+
+TEST(share_has_so_many_links_and_no_more) {
+  Daemon daemon;
+  const auto& film = daemon.share();
+  std::vector<std::unique_ptr<Member>> members;
+  for (std::size_t i = 0; i < limits::kLinksPerShare; ++i) members.push_back(daemon.visit(film));
+  run_until(daemon.world, [&] { return film.links() == limits::kLinksPerShare; });
+  LIMIT_AT(limits::kLinksPerShare);
+  EXPECT(std::none_of(members.begin(), members.end(), [](const auto& one) { return one->has_ended(); }));
+
+  LIMIT_ABOVE(limits::kLinksPerShare);
+  const auto late = daemon.visit(film);
+  run_until(daemon.world, [&] { return late->has_ended(); });
+  EXPECT(late->ear.received.empty());
+  EXPECT_EQ(film.links(), limits::kLinksPerShare);
+
+  members.pop_back();
+  run_until(daemon.world, [&] { return film.links() < limits::kLinksPerShare; });
+  const auto next = daemon.visit(film);
+  run_until(daemon.world, [&] { return film.links() == limits::kLinksPerShare; });
+}
+
+TEST(link_stays_for_a_while_after_the_end_of_its_grant_and_no_longer) {
+  trust::Grant grant;
+  grant.not_after = kNow;
+  LIMIT_AT(limits::kGrantGrace);
+  EXPECT(!Transfers::is_over(grant, kNow + limits::kGrantGrace));
+  LIMIT_ABOVE(limits::kGrantGrace);
+  EXPECT(Transfers::is_over(grant, kNow + limits::kGrantGrace + 1s));
+}
+
+TEST(pieces_that_are_not_verified_fit_into_their_memory) {
+  const auto bytes = [](std::size_t active, std::uint32_t piece_length) {
+    return active * Transfers::open_pieces(active, piece_length) * std::uint64_t{piece_length};
+  };
+  LIMIT_AT(limits::kUnverifiedBytes);
+  EXPECT_EQ(bytes(1, limits::kPieceBytesMax), limits::kUnverifiedBytes);
+  EXPECT_EQ(bytes(3, limits::kPieceBytesMin), limits::kUnverifiedBytes);
+  LIMIT_ABOVE(limits::kUnverifiedBytes);
+  EXPECT(bytes(1, limits::kPieceBytesMax) + limits::kPieceBytesMax > limits::kUnverifiedBytes);
+  for (const std::size_t active : {2u, 5u, 7u, 100u})
+    EXPECT(bytes(active, limits::kPieceBytesMin) <= limits::kUnverifiedBytes);
+  EXPECT_EQ(Transfers::open_pieces(100, limits::kPieceBytesMax), 1u);
+}
+
+TEST(convicted_device_is_let_in_again_when_its_time_is_over_and_not_before) {
+  Random random{7};
+  swarm::PeerBook book({}, 3, random);
+  const DeviceId device{{1}};
+  const TimePoint now(1h);
+
+  book.ban(device, now + peer::Transfer::kBanTime);
+
+  LIMIT_AT(peer::Transfer::kBanTime);
+  EXPECT(book.is_banned(device, now + peer::Transfer::kBanTime - 1ns));
+  LIMIT_ABOVE(peer::Transfer::kBanTime);
+  EXPECT(!book.is_banned(device, now + peer::Transfer::kBanTime));
+}
+
+}  // namespace
+
+int main() {
+  log::start("test_limits_transfers", log::Level::Error);
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(so_many_strangers_are_greeted_at_a_time_and_no_more),
+      cmocka_unit_test(share_has_so_many_links_and_no_more),
+      cmocka_unit_test(link_stays_for_a_while_after_the_end_of_its_grant_and_no_longer),
+      cmocka_unit_test(pieces_that_are_not_verified_fit_into_their_memory),
+      cmocka_unit_test(convicted_device_is_let_in_again_when_its_time_is_over_and_not_before),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
