@@ -46,13 +46,15 @@ DialBack::~DialBack() = default;
 
 void DialBack::probe(const DeviceId& device, const io::SocketAddress& address) {
   forget(device);
-  if (waiting_.size() >= kWaiting) waiting_.pop_front();  // its device asks again with its next heartbeat
+  if (waiting_.size() >= kWaiting) take_first();  // its device asks again with its next heartbeat
   waiting_.push_back({device, address});
+  is_waiting_.insert(device);
   reaper_.set(Duration::zero());
 }
 
 void DialBack::forget(const DeviceId& device) {
-  std::erase_if(waiting_, [&](const Waiting& one) { return one.device == device; });
+  if (is_waiting_.erase(device) > 0)
+    std::erase_if(waiting_, [&](const Waiting& one) { return one.device == device; });
   if (const auto found = running_.find(device); found != running_.end()) {
     dead_.push_back(std::move(found->second));
     running_.erase(found);
@@ -60,10 +62,16 @@ void DialBack::forget(const DeviceId& device) {
   }
 }
 
+DialBack::Waiting DialBack::take_first() {
+  auto first = std::move(waiting_.front());
+  waiting_.pop_front();
+  is_waiting_.erase(first.device);
+  return first;
+}
+
 void DialBack::start_next() {
   while (!waiting_.empty() && running_.size() < kParallel) {
-    auto target = std::move(waiting_.front());
-    waiting_.pop_front();
+    auto target = take_first();
     const auto device = target.device;
     const auto address = target.address;
     auto probe = std::make_unique<Probe>(*this, std::move(target));

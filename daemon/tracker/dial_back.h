@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "daemon/io/tls_stream.h"
@@ -48,6 +49,7 @@ class DialBack {
     io::SocketAddress address;
   };
   class Probe;
+  Waiting take_first();
   void start_next();
   void finish(Probe& probe, const Status& result);
   void reap();
@@ -57,6 +59,7 @@ class DialBack {
   std::optional<io::SocketAddress> from_;
   Listener& listener_;
   std::deque<Waiting> waiting_;
+  std::set<DeviceId> is_waiting_;  // the devices of waiting_
   std::map<DeviceId, std::unique_ptr<Probe>> running_;
   std::vector<std::unique_ptr<Probe>> dead_;
   io::Timer reaper_;
