@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <fmt/format.h>
 
-#include "daemon/base/limits.h"
 #include "daemon/base/log.h"
 #include "daemon/tracker/registry.h"
 #include "daemon/tracker/version.h"
@@ -30,7 +29,7 @@ Session::Session(io::Loop& loop, std::uint64_t number, std::unique_ptr<io::Strea
       timer_(loop, bind<&Session::on_timeout>(this)),
       last_heard_(loop.now()),
       uploads_(std::move(budget)) {
-  timer_.set(limits::kHelloTime);
+  timer_.set(times_.hello);
 }
 
 void Session::set_logged_in(bool logged_in) {
@@ -98,7 +97,7 @@ void Session::answer(std::uint64_t frame_id, msg::Response response) {
   *frame.mutable_response() = std::move(response);
   send(frame);
   // A client that asks and does not read the answers is not asked for more until it does.
-  if (state_ == State::Open && tls_->pending_bytes() > limits::kSendBufferBytes) tls_->pause_reading();
+  if (state_ == State::Open && unread_bytes() > limits::kSendBufferBytes) tls_->pause_reading();
 }
 
 void Session::push(msg::Event event) {
@@ -109,7 +108,7 @@ void Session::push(msg::Event event) {
 
 void Session::send(const msg::Frame& frame) {
   if (state_ == State::Handshaking || state_ == State::Ended) return;
-  if (tls_->pending_bytes() > limits::kEventBytesPerSession) {
+  if (unread_bytes() > limits::kEventBytesPerSession) {
     state_ = State::Ended;
     timer_.cancel();
     frames_.close();

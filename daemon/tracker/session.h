@@ -4,7 +4,7 @@
 //
 //   handshaking ──TLS open, TrackerHello sent──▶ greeting ──client's Hello──▶ open ──▶ ended
 //
-// A session that is not open after limits::kHelloTime ends; later one that is silent for longer than
+// A session that is not open after Times::hello ends; later one that is silent for longer than
 // `offline_after` ends. An ended session answers nothing, pushes nothing, and is about to be destroyed.
 #pragma once
 
@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "daemon/base/limits.h"
 #include "daemon/io/frame_stream.h"
 #include "daemon/io/tls_stream.h"
 #include "daemon/tracker/uploads.h"
@@ -41,6 +42,7 @@ class Session final : private io::FrameStream::Listener {
 
   struct Times {
     Duration offline_after;
+    Duration hello = limits::kHelloTime;
   };
 
   Session(io::Loop& loop, std::uint64_t number, std::unique_ptr<io::Stream> stream,
@@ -65,6 +67,7 @@ class Session final : private io::FrameStream::Listener {
   std::uint16_t listen_port() const { return listen_port_; }
   void set_attached(std::uint16_t listen_port);
   Uploads& uploads() { return uploads_; }
+  std::size_t unread_bytes() const { return tls_->pending_bytes(); }
 
   void answer(std::uint64_t frame, msg::Response response);
   void push(msg::Event event);

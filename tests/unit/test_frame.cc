@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "proto/frame.h"
 
+#include "daemon/base/limits.h"
 #include "proto/common.pb.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 
 using namespace p2p;
 
@@ -88,6 +90,23 @@ TEST(message_survives_encoding_and_garbage_is_refused) {
   EXPECT(!proto::parse_frame(garbage, parsed));
 }
 
+TEST(groups_within_each_other_are_parsed_to_the_depth_allowed_and_no_deeper) {
+  // Field 100, which no message has: parsers follow unknown groups all the same.
+  const auto parses = [](int depth) {
+    Bytes nested;
+    for (int i = 0; i < depth; ++i) nested.insert(nested.end(), {0xa3, 0x06});
+    for (int i = 0; i < depth; ++i) nested.insert(nested.end(), {0xa4, 0x06});
+    pb::Error parsed;
+    return proto::parse_frame(nested, parsed).has_value();
+  };
+
+  LIMIT_AT(limits::kProtobufDepth);
+  EXPECT(parses(limits::kProtobufDepth));
+  LIMIT_ABOVE(limits::kProtobufDepth);
+  EXPECT(!parses(limits::kProtobufDepth + 1));
+  EXPECT(!parses(100'000));
+}
+
 }  // namespace
 
 int main() {
@@ -98,6 +117,7 @@ int main() {
       cmocka_unit_test(largest_length_takes_no_memory),
       cmocka_unit_test(limit_may_be_raised_between_frames),
       cmocka_unit_test(message_survives_encoding_and_garbage_is_refused),
+      cmocka_unit_test(groups_within_each_other_are_parsed_to_the_depth_allowed_and_no_deeper),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
