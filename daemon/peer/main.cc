@@ -12,6 +12,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/io/lifecycle.h"
+#include "daemon/io/orderly_stop.h"
 #include "daemon/peer/node.h"
 
 namespace p2p::peer {
@@ -57,7 +58,7 @@ class Daemon {
       : loop_(loop),
         reread_(std::move(reread)),
         lifecycle_(loop, bind<&Daemon::on_stop>(this), bind<&Daemon::on_reload>(this)),
-        deadline_(loop, bind<&Daemon::on_deadline>(this)) {}
+        stop_(loop, bind<&Daemon::on_late>(this)) {}
 
   Status run(Options options, trust::KeyPair identity, storage::StateDb db, storage::State state) {
     node_.emplace(loop_, std::move(options), std::move(identity), std::move(db), std::move(state));
@@ -71,8 +72,7 @@ class Daemon {
 
  private:
   void on_stop() {
-    deadline_.set(limits::kStopTime);
-    node_->stop([this] { loop_.stop(); });
+    stop_.begin([this](io::OrderlyStop::Done done) { node_->stop(std::move(done)); });
   }
   void on_reload() {
     auto fresh = reread_();
@@ -85,15 +85,14 @@ class Daemon {
     node_->reload(*fresh);
     log::info("settings reloaded");
   }
-  void on_deadline() {
+  void on_late() {
     log::error("not everything could be written in time; it will be verified again at the next start");
-    loop_.stop();
   }
 
   io::Loop& loop_;
   std::function<Result<Options>()> reread_;
   io::Lifecycle lifecycle_;
-  io::Timer deadline_;
+  io::OrderlyStop stop_;
   std::optional<Node> node_;
 };
 

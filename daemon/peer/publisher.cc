@@ -17,6 +17,9 @@ constexpr Duration kNext = 0ms;  // another share may be waiting for its turn
 constexpr Duration kRetry = 1s;
 constexpr auto kPublishTime = std::chrono::hours(24 * 365);  // waits for the tracker as long as it takes
 
+// An upload belongs to its session; when that broke, the whole of it starts again.
+bool is_lost_upload(Code refusal) { return refusal == Code::InvalidArgument || refusal == Code::NotFound; }
+
 }  // namespace
 
 Error being_downloaded(const Transfer& download) {
@@ -106,8 +109,7 @@ void Publisher::begin(const DownloadId& id) {
 // Reads the next piece and carries the serial stream on; one such job at a time.
 void Publisher::hash_next(const std::shared_ptr<Hashing>& hashing) {
   const auto behind = hashing->next_piece - hashing->hashed;
-  if (hashing->reading || behind >= kPiecesAhead || hashing->next_piece == hashing->geometry->pieces())
-    return;
+  if (hashing->reading || !may_read(behind) || hashing->next_piece == hashing->geometry->pieces()) return;
   hashing->reading = true;
   scope_.run(
       around_.hash,
@@ -295,6 +297,13 @@ void Publisher::list(const DownloadId& id, const std::string& upload_id) {
                           [this, id](Result<pb::tracker::Response> response) { on_listed(id, response); });
 }
 
+bool Publisher::may_retry(Code refusal, int failures) {
+  const bool later = refusal == Code::TrackerUnreachable || refusal == Code::Cancelled ||
+                     refusal == Code::Busy || refusal == Code::Limit || refusal == Code::NoSpace ||
+                     refusal == Code::TimedOut;
+  return later || (is_lost_upload(refusal) && failures < kRetriesMax);
+}
+
 void Publisher::on_listed(const DownloadId& id, const Result<pb::tracker::Response>& response) {
   publishing_.erase(id);
   auto* transfer = around_.transfers.find(id);
@@ -303,11 +312,8 @@ void Publisher::on_listed(const DownloadId& id, const Result<pb::tracker::Respon
   if (!response) {
     const auto code = response.error().code;
     if (transfer->is_barred()) return;  // goes on when its user is a member again
-    // An upload belongs to its session; when that broke, the whole of it starts again.
-    const bool later = code == Code::TrackerUnreachable || code == Code::Cancelled || code == Code::Busy ||
-                       code == Code::Limit || code == Code::NoSpace || code == Code::TimedOut;
-    const bool again = code == Code::InvalidArgument || code == Code::NotFound;
-    if (later || (again && ++retries_[id] < kRetriesMax)) retry_timer_.set(kRetry);
+    if (is_lost_upload(code)) ++retries_[id];
+    if (may_retry(code, retries_[id])) retry_timer_.set(kRetry);
     else fail_share(id, response.error());
     return;
   }

@@ -47,6 +47,10 @@ class Publisher {
   void drop(const DownloadId& id);  // this share is given up
   void clear();                     // logged out
   std::size_t hashing() const { return hashing_.size(); }
+  // May the next piece be read while so many that were read are not hashed yet?
+  static bool may_read(std::uint32_t behind) { return behind < kPiecesAhead; }
+  // What the tracker refused for the `failures`-th time: is it worth another try?
+  static bool may_retry(Code refusal, int failures);
 
  private:
   struct Hashing;

@@ -21,10 +21,6 @@ NO_LIMITS = {
     'tracker::kProtocolVersionMax', 'tracker::kProtocolVersionMin', 'wire::kExtensionHandshakeId',
     'wire::kHandshakeBytes', 'wire::kHelloVersion', 'wire::kMetadataId', 'wire::kMetadataName',
 }
-# To be covered yet; a limit that is covered may not stay here.
-WAITING = {
-    'Publisher::kPiecesAhead', 'Publisher::kRetriesMax', 'Transfer::kCheckpointBytes', 'limits::kStopTime',
-}
 
 CONSTANT = re.compile(r'^ *(?:inline|static) constexpr [\w:<>, *]+? \*?(k[A-Z]\w*)\b', re.MULTILINE)
 CLASS = re.compile(r'^(?:class|struct) (\w+)[^;{]*\{', re.MULTILINE)
@@ -36,7 +32,7 @@ def line_of(text, place):
     return text.count('\n', 0, place) + 1
 
 
-def limits():
+def constants():
     """Qualified name (limits::kName, Class::kName, folder::kName) and where it stands."""
     found = {}
     for path in tree.files('.h'):
@@ -48,8 +44,7 @@ def limits():
             indented = match.group(0).startswith(' ')
             classes = [one.group(1) for one in CLASS.finditer(text, 0, match.start())] if indented else []
             name = f'{classes[-1] if classes else folder}::{match.group(1)}'
-            if name not in UNITS and name not in NO_LIMITS:
-                found[name] = (path, line_of(text, match.start(1)))
+            found[name] = (path, line_of(text, match.start(1)))
     return found
 
 
@@ -81,7 +76,10 @@ def marks(verdict, known):
 
 def main():
     verdict = tree.Verdict()
-    known = limits()
+    known = constants()
+    for name in sorted((UNITS | NO_LIMITS) - set(known)):
+        verdict.complain('tests/lint/limits.py', 1, f'there is no {name}')
+    known = {name: place for name, place in known.items() if name not in UNITS | NO_LIMITS}
     product = '\n'.join(tree.bare_cpp(tree.read(path)) for path in tree.files(*tree.CPP)
                         if path.startswith(('daemon/', 'proto/', 'ctl/')) and path != LIMITS)
     used = set(re.findall(r'\blimits::(k\w+)', product))
@@ -90,15 +88,8 @@ def main():
         if path == LIMITS and name.split('::')[1] not in used:
             verdict.complain(path, line, f'{name} is used by nothing')
         missing = ' nor '.join(kind.lower() for kind in found if name not in found[kind])
-        if name not in WAITING:
-            if missing:
-                verdict.complain(path, line, f'{name} has no test {missing} (tests/support/limit.h)')
-        elif missing:
-            print(f'not yet covered: {name} has no test {missing}')
-        else:
-            verdict.complain(path, line, f'{name} is covered: take it off WAITING of tests/lint/limits.py')
-    for name in WAITING - set(known):
-        verdict.complain(LIMITS, 1, f'{name}, on the list of tests/lint/limits.py, is no limit')
+        if missing:
+            verdict.complain(path, line, f'{name} has no test {missing} (tests/support/limit.h)')
     print(f'{len(known)} limits')
     verdict.finish()
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The times of a link, and what waits to be sent on it: at the limit and above. Times are short here; that
-// the usual ones are the limits is compared.
+// The times of a link and of a daemon's end, and what waits to be sent: at the limit and above. Times are
+// short here; that the usual ones are the limits is compared.
 #include "daemon/base/limits.h"
+#include "daemon/io/orderly_stop.h"
 #include "tests/support/limit.h"
 #include "tests/support/peer_world.h"
 
@@ -223,6 +224,37 @@ TEST(low_water_is_told_of_when_more_than_that_was_waiting) {
   EXPECT_EQ(pair.near_ear.drains, 1);
 }
 
+// --- the end
+
+struct Ending {
+  World world;
+  int lates = 0;
+  io::OrderlyStop::Done done;
+  void on_late() { ++lates; }
+};
+
+TEST(daemon_has_its_time_to_stop_and_then_its_loop_ends) {
+  {
+    Ending ending;
+    io::OrderlyStop stop(ending.world.loop, bind<&Ending::on_late>(&ending), kShort);
+    const auto began = ending.world.loop.now();
+    stop.begin([&](io::OrderlyStop::Done done) { ending.done = std::move(done); });
+    ending.world.run();
+    LIMIT_AT(limits::kStopTime);
+    EXPECT(ending.world.loop.now() >= began + kShort);
+    LIMIT_ABOVE(limits::kStopTime);
+    EXPECT_EQ(ending.lates, 1);
+  }
+  // Who is done sooner does not wait, and is not late; the usual time is the limit.
+  Ending ending;
+  io::OrderlyStop stop(ending.world.loop, bind<&Ending::on_late>(&ending));
+  const auto began = ending.world.loop.now();
+  stop.begin([&](io::OrderlyStop::Done done) { ending.world.loop.defer(std::move(done)); });
+  ending.world.run();
+  EXPECT(ending.world.loop.now() < began + limits::kStopTime);
+  EXPECT_EQ(ending.lates, 0);
+}
+
 }  // namespace
 
 int main() {
@@ -234,6 +266,7 @@ int main() {
       cmocka_unit_test(link_that_hears_nothing_for_too_long_ends_and_one_that_hears_a_keep_alive_does_not),
       cmocka_unit_test(who_reads_nothing_may_have_so_much_waiting_and_is_cut_above),
       cmocka_unit_test(low_water_is_told_of_when_more_than_that_was_waiting),
+      cmocka_unit_test(daemon_has_its_time_to_stop_and_then_its_loop_ends),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

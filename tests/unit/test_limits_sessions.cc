@@ -300,6 +300,22 @@ TEST(so_many_files_are_hashed_at_a_time_and_the_others_wait) {
   });
 }
 
+TEST(so_many_pieces_are_read_ahead_of_hashing_and_no_more) {
+  LIMIT_AT(Publisher::kPiecesAhead);
+  EXPECT(Publisher::may_read(Publisher::kPiecesAhead - 1));  // it is the last of so many
+  LIMIT_ABOVE(Publisher::kPiecesAhead);
+  EXPECT(!Publisher::may_read(Publisher::kPiecesAhead));
+}
+
+TEST(lost_upload_starts_again_so_often_and_what_will_pass_for_ever) {
+  LIMIT_AT(Publisher::kRetriesMax);
+  EXPECT(Publisher::may_retry(Code::NotFound, Publisher::kRetriesMax - 1));
+  LIMIT_ABOVE(Publisher::kRetriesMax);
+  EXPECT(!Publisher::may_retry(Code::NotFound, Publisher::kRetriesMax));
+  EXPECT(Publisher::may_retry(Code::Busy, Publisher::kRetriesMax));
+  EXPECT(!Publisher::may_retry(Code::Exists, 0));
+}
+
 }  // namespace
 
 int main() {
@@ -312,6 +328,8 @@ int main() {
       cmocka_unit_test(so_many_members_are_dialled_for_metadata_at_a_time_and_no_more),
       cmocka_unit_test(member_that_gives_no_answer_about_metadata_is_given_up_in_its_time_and_not_before),
       cmocka_unit_test(so_many_files_are_hashed_at_a_time_and_the_others_wait),
+      cmocka_unit_test(so_many_pieces_are_read_ahead_of_hashing_and_no_more),
+      cmocka_unit_test(lost_upload_starts_again_so_often_and_what_will_pass_for_ever),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

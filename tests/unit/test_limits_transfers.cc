@@ -93,6 +93,101 @@ TEST(pieces_that_are_not_verified_fit_into_their_memory) {
   EXPECT_EQ(Transfers::open_pieces(100, limits::kPieceBytesMax), 1u);
 }
 
+// A member that has everything of a share of zeros, and gives the first so many pieces that it is asked for.
+struct Giver {
+  Giver(Daemon& daemon, const peer::Transfer& transfer, std::size_t most)
+      : member(daemon.visit(transfer)), pieces_max(most) {
+    member->ear.heard = [this](ByteSpan bytes) { take(bytes); };
+    run_until(daemon.world, [&] { return transfer.links() == 1; });
+    member->say(wire::HaveAll{});
+    member->say(wire::Unchoke{});
+  }
+  void take(ByteSpan bytes) {
+    received.insert(received.end(), bytes.begin(), bytes.end());
+    if (!greeted) {
+      const std::size_t greeting = ByteReader(received).u32() + 4 + wire::kHandshakeBytes;
+      if (received.size() < greeting) return;
+      received.erase(received.begin(), received.begin() + static_cast<std::ptrdiff_t>(greeting));
+      greeted = true;
+    }
+    decoder.feed(received);
+    for (auto message = decoder.next(); message && *message; message = decoder.next())
+      if (const auto* request = std::get_if<wire::Request>(&**message)) asked.push_back(request->block);
+    received.clear();
+    give();
+  }
+  void give() {
+    std::erase_if(asked, [this](const wire::BlockSpan& block) {
+      if (!pieces.contains(block.piece) && pieces.size() == pieces_max) return false;
+      pieces.insert(block.piece);
+      member->say(wire::Piece{block, ByteSpan(zeros).first(block.length)});
+      return true;
+    });
+  }
+  std::unique_ptr<Member> member;
+  std::size_t pieces_max;
+  std::set<PieceIndex> pieces;
+  const Bytes zeros = Bytes(limits::kBlockBytes);
+  Bytes received;
+  bool greeted = false;
+  wire::MessageDecoder decoder;
+  std::vector<wire::BlockSpan> asked;
+};
+
+TEST(so_many_bytes_are_written_between_checkpoints_and_no_more) {
+  constexpr auto kPieceBytes = limits::kPieceBytesMax;
+  constexpr auto kPieces = peer::Transfer::kCheckpointBytes / kPieceBytes;  // fill what is between two
+  Daemon daemon;
+  daemon.options.checkpoint_interval = 1h;
+  const Bytes piece(kPieceBytes);
+  const auto digest = meta::hash_piece(piece, kPieceBytes, false);
+  meta::PieceHashes hashes;
+  hashes.sha1.assign(kPieces + 1, digest.sha1);
+  hashes.layer.assign(kPieces + 1, digest.root);
+  const auto metainfo = *meta::Metainfo::make("film", (kPieces + 1) * std::uint64_t{kPieceBytes}, kPieceBytes,
+                                              std::move(hashes));
+  storage::TransferRow row;
+  row.id = trust::random_id<DownloadId>();
+  row.kind = storage::TransferKind::Download;
+  row.state = storage::TransferState::Downloading;
+  row.group = daemon.group;
+  row.name = "film";
+  row.info_hash = metainfo.info_hash();
+  row.size = metainfo.geometry().size();
+  row.piece_length = kPieceBytes;
+  row.path = daemon.folder.path_of("film");
+  row.part_name = ".film.part";
+  auto& film = daemon.transfers->add(row, std::make_shared<const meta::Metainfo>(metainfo));
+  run_until(daemon.world, [&] { return film.is_serving(); });
+  io::WorkScope scope;
+  // Pieces that are in the database.
+  const auto durable = [&] {
+    std::optional<std::uint32_t> count;
+    daemon.store.run(
+        scope, [](storage::StateDb& db) { return db.load(); },
+        [&](const Result<storage::State>& state) {
+          const auto& have = state->transfers.at(0).have;
+          count = have.empty() ? 0 : swarm::Bitfield::from_wire(kPieces + 1, have)->count();
+        });
+    run_until(daemon.world, [&] { return count.has_value(); });
+    return *count;
+  };
+
+  Giver giver(daemon, film, kPieces - 1);
+  run_until(daemon.world, [&] { return film.pieces_have() == kPieces - 1; });
+  daemon.world.settle();
+  LIMIT_AT(peer::Transfer::kCheckpointBytes);
+  EXPECT_EQ(durable(), 0u);
+
+  giver.pieces_max = kPieces;
+  giver.give();
+  run_until(daemon.world, [&] { return film.pieces_have() == kPieces; });
+  run_until(daemon.world, [&] { return daemon.disk.depth() == 0; });
+  daemon.world.settle();
+  LIMIT_ABOVE(peer::Transfer::kCheckpointBytes);
+  EXPECT_EQ(durable(), kPieces);
+}
+
 TEST(convicted_device_is_let_in_again_when_its_time_is_over_and_not_before) {
   Random random{7};
   swarm::PeerBook book({}, 3, random);
@@ -116,6 +211,7 @@ int main() {
       cmocka_unit_test(share_has_so_many_links_and_no_more),
       cmocka_unit_test(link_stays_for_a_while_after_the_end_of_its_grant_and_no_longer),
       cmocka_unit_test(pieces_that_are_not_verified_fit_into_their_memory),
+      cmocka_unit_test(so_many_bytes_are_written_between_checkpoints_and_no_more),
       cmocka_unit_test(convicted_device_is_let_in_again_when_its_time_is_over_and_not_before),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
