@@ -63,13 +63,33 @@ struct Daemon final : private peer::TrackerClient::Listener {
     row.piece_length = limits::kPieceBytesMin;
     row.path = folder.put("film", "x");
     row.identity = *storage::identify_path(row.path);
-    const Bytes content{'x'};
-    const auto metainfo =
-        *meta::Metainfo::make("film", 1, row.piece_length, {{sha1(content)}, {sha256(content)}});
+    const auto metainfo = small_file("film");
     row.info_hash = metainfo.info_hash();
     auto& transfer = transfers->add(row, std::make_shared<const meta::Metainfo>(metainfo));
     run_until(world, [&] { return transfer.is_serving(); });
     return transfer;
+  }
+  // A download that begins.
+  peer::Transfer& fetch(const meta::Metainfo& metainfo) {
+    storage::TransferRow row;
+    row.id = trust::random_id<DownloadId>();
+    row.kind = storage::TransferKind::Download;
+    row.state = storage::TransferState::Downloading;
+    row.group = group;
+    row.name = metainfo.name();
+    row.info_hash = metainfo.info_hash();
+    row.size = metainfo.geometry().size();
+    row.piece_length = metainfo.geometry().piece_length();
+    row.path = folder.path_of(metainfo.name());
+    row.part_name = "." + metainfo.name() + ".part";
+    auto& transfer = transfers->add(row, std::make_shared<const meta::Metainfo>(metainfo));
+    run_until(world, [&] { return transfer.is_serving(); });
+    return transfer;
+  }
+  // A file of one byte.
+  static meta::Metainfo small_file(const std::string& name) {
+    const Bytes content{'x'};
+    return *meta::Metainfo::make(name, 1, limits::kPieceBytesMin, {{sha1(content)}, {sha256(content)}});
   }
   // A member that has said who it is and what it wants.
   std::unique_ptr<Member> visit(const peer::Transfer& transfer) {

@@ -93,6 +93,62 @@ TEST(pieces_that_are_not_verified_fit_into_their_memory) {
   EXPECT_EQ(Transfers::open_pieces(100, limits::kPieceBytesMax), 1u);
 }
 
+// Members' devices that answer at one address.
+std::vector<storage::KnownDevice> devices_at(const io::SocketAddress& address, std::size_t count) {
+  std::vector<storage::KnownDevice> devices;
+  for (std::size_t i = 0; i < count; ++i)
+    devices.push_back({trust::random_id<DeviceId>(), {}, "bob", {{address.host, address.port}}});
+  return devices;
+}
+
+TEST(so_many_dials_are_under_way_and_no_more) {
+  Daemon daemon;
+  Door door;  // that never says a word
+  std::vector<std::unique_ptr<Stream>> streams;
+  std::size_t count = 0;
+  door.taken = [&](std::unique_ptr<Stream> stream) {
+    ++count;
+    streams.push_back(std::move(stream));
+  };
+  Acceptor acceptor(daemon.world.loop, door);
+  const auto address = *acceptor.listen(loopback());
+  for (const auto* name : {"a", "b", "c"}) daemon.fetch(Daemon::small_file(name));
+
+  daemon.transfers->add_known(daemon.group, devices_at(address, limits::kLinksWanted));
+
+  run_until(daemon.world, [&] { return count >= limits::kHalfOpenDials; });
+  run_for(daemon.world, 100ms);
+  LIMIT_AT(limits::kHalfOpenDials);
+  EXPECT_EQ(count, limits::kHalfOpenDials);
+  LIMIT_ABOVE(limits::kHalfOpenDials);
+  streams.erase(streams.begin());
+  run_until(daemon.world, [&] { return count > limits::kHalfOpenDials; });
+  EXPECT_EQ(count, limits::kHalfOpenDials + 1);
+}
+
+TEST(so_many_dials_a_second_come_to_nothing_and_no_more) {
+  Daemon daemon;
+  Door door;  // that hangs up
+  std::size_t count = 0;
+  door.taken = [&](const std::unique_ptr<Stream>&) { ++count; };
+  Acceptor acceptor(daemon.world.loop, door);
+  const auto address = *acceptor.listen(loopback());
+  for (const auto* name : {"a", "b", "c"}) daemon.fetch(Daemon::small_file(name));
+  const auto devices = devices_at(address, limits::kLinksWanted);
+  EXPECT(3 * devices.size() > limits::kDialsPerSecond);
+
+  const auto began = daemon.world.loop.now();
+  daemon.transfers->add_known(daemon.group, devices);
+
+  run_until(daemon.world, [&] { return count >= limits::kDialsPerSecond; });
+  run_until(daemon.world, [&] { return daemon.world.loop.now() >= began + 900ms; });
+  LIMIT_AT(limits::kDialsPerSecond);
+  EXPECT(count == limits::kDialsPerSecond || daemon.world.loop.now() >= began + 1s);
+  LIMIT_ABOVE(limits::kDialsPerSecond);
+  run_until(daemon.world, [&] { return count == 3 * devices.size(); });
+  EXPECT(daemon.world.loop.now() >= began + 1s);
+}
+
 // A member that has everything of a share of zeros, and gives the first so many pieces that it is asked for.
 struct Giver {
   Giver(Daemon& daemon, const peer::Transfer& transfer, std::size_t most)
@@ -146,19 +202,7 @@ TEST(so_many_bytes_are_written_between_checkpoints_and_no_more) {
   hashes.layer.assign(kPieces + 1, digest.root);
   const auto metainfo = *meta::Metainfo::make("film", (kPieces + 1) * std::uint64_t{kPieceBytes}, kPieceBytes,
                                               std::move(hashes));
-  storage::TransferRow row;
-  row.id = trust::random_id<DownloadId>();
-  row.kind = storage::TransferKind::Download;
-  row.state = storage::TransferState::Downloading;
-  row.group = daemon.group;
-  row.name = "film";
-  row.info_hash = metainfo.info_hash();
-  row.size = metainfo.geometry().size();
-  row.piece_length = kPieceBytes;
-  row.path = daemon.folder.path_of("film");
-  row.part_name = ".film.part";
-  auto& film = daemon.transfers->add(row, std::make_shared<const meta::Metainfo>(metainfo));
-  run_until(daemon.world, [&] { return film.is_serving(); });
+  const auto& film = daemon.fetch(metainfo);
   io::WorkScope scope;
   // Pieces that are in the database.
   const auto durable = [&] {
@@ -211,6 +255,8 @@ int main() {
       cmocka_unit_test(share_has_so_many_links_and_no_more),
       cmocka_unit_test(link_stays_for_a_while_after_the_end_of_its_grant_and_no_longer),
       cmocka_unit_test(pieces_that_are_not_verified_fit_into_their_memory),
+      cmocka_unit_test(so_many_dials_are_under_way_and_no_more),
+      cmocka_unit_test(so_many_dials_a_second_come_to_nothing_and_no_more),
       cmocka_unit_test(so_many_bytes_are_written_between_checkpoints_and_no_more),
       cmocka_unit_test(convicted_device_is_let_in_again_when_its_time_is_over_and_not_before),
   };
