@@ -255,6 +255,31 @@ TEST(client_name_is_made_printable_and_cut) {
   }
 }
 
+TEST(extension_handshake_has_the_depth_and_the_tokens_of_a_message) {
+  const auto error = [](const std::string& text) -> std::optional<BencodeError> {
+    const auto decoded = decode_extension_handshake(as_bytes(text));
+    return decoded ? std::nullopt : std::optional(decoded.error());
+  };
+  // With the dictionary itself, and the key.
+  const auto nested = [](std::size_t depth) {
+    return "d1:x" + std::string(depth - 1, 'l') + std::string(depth - 1, 'e') + "e";
+  };
+  const auto list = [](std::size_t tokens) {
+    std::string text = "d1:xl";
+    for (std::size_t i = 3; i < tokens; ++i) text += "0:";
+    return text + "ee";
+  };
+
+  LIMIT_AT(limits::kBencodeDepthWire);
+  EXPECT(!error(nested(limits::kBencodeDepthWire)));
+  LIMIT_ABOVE(limits::kBencodeDepthWire);
+  EXPECT(error(nested(limits::kBencodeDepthWire + 1)) == BencodeError::TooDeep);
+  LIMIT_AT(limits::kBencodeTokensWire);
+  EXPECT(!error(list(limits::kBencodeTokensWire)));
+  LIMIT_ABOVE(limits::kBencodeTokensWire);
+  EXPECT(error(list(limits::kBencodeTokensWire + 1)) == BencodeError::TooMany);
+}
+
 TEST(extension_handshake_that_is_no_dictionary_is_refused) {
   EXPECT_EQ(decode_extension_handshake(as_bytes("le")).error(), BencodeError::Malformed);
   EXPECT_EQ(decode_extension_handshake(as_bytes("")).error(), BencodeError::Truncated);
@@ -285,6 +310,7 @@ int main() {
       cmocka_unit_test(message_ids_out_of_range_are_ignored),
       cmocka_unit_test(message_names_are_limited_in_number_and_length),
       cmocka_unit_test(client_name_is_made_printable_and_cut),
+      cmocka_unit_test(extension_handshake_has_the_depth_and_the_tokens_of_a_message),
       cmocka_unit_test(extension_handshake_that_is_no_dictionary_is_refused),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -233,17 +233,17 @@ TEST(so_many_bytes_are_written_between_checkpoints_and_no_more) {
 }
 
 TEST(convicted_device_is_let_in_again_when_its_time_is_over_and_not_before) {
-  Random random{7};
-  swarm::PeerBook book({}, 3, random);
-  const DeviceId device{{1}};
-  const TimePoint now(1h);
-
-  book.ban(device, now + peer::Transfer::kBanTime);
+  Daemon daemon;
+  auto& film = daemon.fetch(Daemon::small_file("film"));
+  const Giver liar(daemon, film, 1);  // of a zero instead of what is in the file
+  run_until(daemon.world, [&] { return liar.member->has_ended(); });
+  const auto now = daemon.world.loop.now();
+  const auto& device = liar.member->device;
 
   LIMIT_AT(peer::Transfer::kBanTime);
-  EXPECT(book.is_banned(device, now + peer::Transfer::kBanTime - 1ns));
+  EXPECT(film.book().is_banned(device, now + peer::Transfer::kBanTime - 1min));
   LIMIT_ABOVE(peer::Transfer::kBanTime);
-  EXPECT(!book.is_banned(device, now + peer::Transfer::kBanTime));
+  EXPECT(!film.book().is_banned(device, now + peer::Transfer::kBanTime));
 }
 
 }  // namespace
