@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <fmt/format.h>
 
-#include "daemon/base/limits.h"
 #include "daemon/base/names.h"
 
 namespace p2p::peer {
@@ -17,7 +16,7 @@ constexpr std::uint64_t kAttachId = 1;
 
 TrackerSession::TrackerSession(io::Loop& loop, const tls::Context& context, const DeviceId& self,
                                HostPort target, std::optional<TrackerId> pin,
-                               std::optional<io::SocketAddress> from, Listener& listener)
+                               std::optional<io::SocketAddress> from, Listener& listener, Duration hello_time)
     : loop_(loop),
       context_(context),
       self_(self),
@@ -25,6 +24,7 @@ TrackerSession::TrackerSession(io::Loop& loop, const tls::Context& context, cons
       pin_(pin),
       from_(std::move(from)),
       listener_(listener),
+      hello_time_(hello_time),
       resolver_(loop, bind<&TrackerSession::on_resolved>(this)),
       timer_(loop, bind<&TrackerSession::on_timeout>(this)) {
   resolver_.resolve(target_);
@@ -71,7 +71,7 @@ void TrackerSession::on_timeout() {
 
 void TrackerSession::on_frames_open() {
   state_ = State::Greeting;
-  timer_.set(limits::kHelloTime);
+  timer_.set(hello_time_);
 }
 
 void TrackerSession::on_frames_closed(const Error& reason) {
@@ -157,7 +157,7 @@ void TrackerSession::on_hello(const pb::tracker::TrackerHello& message) {
     pb::tracker::Request request;
     *request.mutable_attach() = attach;
     send(kAttachId, request);
-    timer_.set(limits::kHelloTime);
+    timer_.set(hello_time_);
   }
   listener_.on_session_hello({std::move(*keys), to_bytes(as_bytes(message.key_set())), time->now});
 }

@@ -12,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "daemon/base/limits.h"
 #include "daemon/io/frame_stream.h"
 #include "daemon/io/resolver.h"
 #include "daemon/io/timer.h"
@@ -42,7 +43,8 @@ class TrackerSession final : private io::FrameStream::Listener {
   };
 
   TrackerSession(io::Loop& loop, const tls::Context& context, const DeviceId& self, HostPort target,
-                 std::optional<TrackerId> pin, std::optional<io::SocketAddress> from, Listener& listener);
+                 std::optional<TrackerId> pin, std::optional<io::SocketAddress> from, Listener& listener,
+                 Duration hello_time = limits::kHelloTime);
   ~TrackerSession();
 
   bool is_attached() const { return state_ == State::Attached; }
@@ -72,6 +74,7 @@ class TrackerSession final : private io::FrameStream::Listener {
   std::optional<TrackerId> pin_;
   std::optional<io::SocketAddress> from_;
   Listener& listener_;
+  const Duration hello_time_;
   State state_ = State::Resolving;
   io::Resolver resolver_;
   io::Timer timer_;

@@ -117,6 +117,26 @@ TEST(frame_of_the_tracker_is_as_long_as_allowed_and_not_a_byte_longer) {
   EXPECT_EQ(*ear.ended, Code::Limit);
 }
 
+TEST(tracker_has_its_time_for_the_hello_and_then_it_is_given_up) {
+  World world;
+  const auto key = trust::KeyPair::generate();
+  const tls::Context context(key, tls::kTrackerProtocol);
+  MuteTracker tracker(world, device_of(key));
+  tracker.silent = true;
+  SessionEar ear;
+  const auto began = world.loop.now();
+  const TrackerSession session(world.loop, context, device_of(key), tracker.address.host_port, std::nullopt,
+                               std::nullopt, ear, kShort);
+
+  run_until(world, [&] { return ear.ended.has_value(); });
+
+  LIMIT_AT(limits::kHelloTime);
+  EXPECT(tracker.is_open);
+  EXPECT(world.loop.now() >= began + kShort);
+  LIMIT_ABOVE(limits::kHelloTime);
+  EXPECT_EQ(*ear.ended, Code::TrackerUnreachable);
+}
+
 TEST(so_many_requests_wait_for_the_tracker_and_one_more_is_refused) {
   Daemon daemon;
   trust::TrackerAddress nowhere;
@@ -323,6 +343,7 @@ int main() {
   log::start("test_limits_sessions", log::Level::Error);
   const CMUnitTest tests[] = {
       cmocka_unit_test(frame_of_the_tracker_is_as_long_as_allowed_and_not_a_byte_longer),
+      cmocka_unit_test(tracker_has_its_time_for_the_hello_and_then_it_is_given_up),
       cmocka_unit_test(so_many_requests_wait_for_the_tracker_and_one_more_is_refused),
       cmocka_unit_test(tracker_that_answers_nothing_is_lost_when_its_time_is_over_and_not_before),
       cmocka_unit_test(attempts_to_reach_the_tracker_wait_longer_up_to_their_limit),

@@ -102,6 +102,12 @@ TEST(pieces_and_blocks_cover_the_file_without_gap) {
   }
 }
 
+Code refusal(std::uint64_t size, std::uint32_t piece_length) {
+  const auto made = Geometry::make(size, piece_length);
+  EXPECT(!made);
+  return made.error().code;
+}
+
 TEST(file_at_the_size_limit_passes_and_one_byte_more_does_not) {
   LIMIT_AT(limits::kFileBytes);
   const auto largest = geometry(limits::kFileBytes, limits::kPieceBytesMax);
@@ -109,9 +115,8 @@ TEST(file_at_the_size_limit_passes_and_one_byte_more_does_not) {
   EXPECT_EQ(largest.piece_offset(PieceIndex{(1u << 20) - 1}), limits::kFileBytes - limits::kPieceBytesMax);
 
   LIMIT_ABOVE(limits::kFileBytes);
-  EXPECT_EQ(Geometry::make(limits::kFileBytes + 1, limits::kPieceBytesMax).error().code,
-            Code::InvalidArgument);
-  EXPECT_EQ(Geometry::make(~std::uint64_t{0}, limits::kPieceBytesMax).error().code, Code::InvalidArgument);
+  EXPECT_EQ(refusal(limits::kFileBytes + 1, limits::kPieceBytesMax), Code::InvalidArgument);
+  EXPECT_EQ(refusal(~std::uint64_t{0}, limits::kPieceBytesMax), Code::InvalidArgument);
 }
 
 TEST(pieces_at_the_limit_pass_and_one_more_does_not) {
@@ -120,7 +125,7 @@ TEST(pieces_at_the_limit_pass_and_one_more_does_not) {
   LIMIT_AT(limits::kPieces);
   EXPECT_EQ(geometry(size).pieces(), limits::kPieces);
   LIMIT_ABOVE(limits::kPieces);
-  EXPECT_EQ(Geometry::make(size + 1, kPiece).error().code, Code::InvalidArgument);
+  EXPECT_EQ(refusal(size + 1, kPiece), Code::InvalidArgument);
 }
 
 TEST(piece_lengths_are_powers_of_two_within_bounds) {
@@ -132,7 +137,7 @@ TEST(piece_lengths_are_powers_of_two_within_bounds) {
   LIMIT_ABOVE(limits::kPieceBytesMax);
   for (const std::uint32_t length : {0u, 1u, kBlock, kPiece / 2, kPiece - 1, kPiece + 1, 3 * kPiece,
                                      2 * limits::kPieceBytesMax, 0x80000000u, 0xffffffffu})
-    EXPECT_EQ(Geometry::make(1, length).error().code, Code::InvalidArgument);
+    EXPECT_EQ(refusal(1, length), Code::InvalidArgument);
 }
 
 TEST(spans_are_judged_for_any_input) {
