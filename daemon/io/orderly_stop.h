@@ -19,6 +19,7 @@ class OrderlyStop {
   OrderlyStop(Loop& loop, Bound<> on_late, Duration time = limits::kStopTime)
       : loop_(loop), on_late_(on_late), time_(time), deadline_(loop, bind<&OrderlyStop::on_deadline>(this)) {}
 
+  Duration time() const { return time_; }
   // `work` calls what it is given when all is done.
   void begin(const std::function<void(Done)>& work) {
     deadline_.set(time_);

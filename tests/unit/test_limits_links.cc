@@ -249,6 +249,7 @@ TEST(daemon_has_its_time_to_stop_and_then_its_loop_ends) {
   stop.begin([&](io::OrderlyStop::Done done) { ending.world.loop.defer(std::move(done)); });
   ending.world.run();
   EXPECT(ending.world.loop.now() < began + limits::kStopTime);
+  EXPECT_EQ(stop.time(), Duration(limits::kStopTime));
   EXPECT_EQ(ending.lates, 0);
 }
 
