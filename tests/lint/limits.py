@@ -12,11 +12,13 @@ UNITS = {'limits::kKiB', 'limits::kMiB'}
 FOLDERS = ('daemon/swarm/', 'daemon/wire/', 'daemon/peer/', 'daemon/tracker/')
 NO_LIMITS = {
     'Fetcher::kPatience', 'GroupMemory::kBusyPause', 'GroupMemory::kDevicesAgain', 'GroupMemory::kPause',
-    'Keys::kFiles', 'Origin::kAheadLeast', 'Origin::kAheadTime', 'Origin::kPatienceLeast',
-    'Origin::kPatienceTimes', 'Origin::kPatienceUnknown', 'Passwords::kBlockSize',
+    'Keys::kFiles', 'Origin::kAheadLeast', 'Origin::kAheadTime', 'Origin::kLookInterval',
+    'Origin::kPatienceLeast', 'Origin::kPatienceTimes', 'Origin::kPatienceUnknown', 'Origin::kSoonerTimes',
+    'Origin::kUsualLeast', 'Passwords::kBlockSize',
     'Passwords::kParallelization', 'Passwords::kProofBytes', 'Passwords::kSaltBytes', 'Passwords::kVersion',
     'PeerBook::kFirstWait', 'PeerSession::kDefaultRequestQueue', 'PiecePicker::kNobody',
-    'PiecePicker::kNotReceived', 'PiecePicker::kRandomPieces', 'Rate::kSlot', 'Rate::kSlots',
+    'PiecePicker::kNotReceived', 'PiecePicker::kRandomPieces',
+    'RarityOrder::kFewPart', 'Rate::kSlot', 'Rate::kSlots',
     'Rate::kWindow', 'TrackerClient::kSlowest', 'Transfer::kSpaceRetry',
     'tracker::kProtocolVersionMax', 'tracker::kProtocolVersionMin', 'wire::kExtensionHandshakeId',
     'wire::kHandshakeBytes', 'wire::kHelloVersion', 'wire::kMetadataId', 'wire::kMetadataName',

@@ -180,7 +180,7 @@ TEST(so_many_blocks_of_metadata_are_asked_for_ahead_and_one_more_when_one_has_co
 TEST(so_many_links_are_wanted_and_no_more_are_dialled) {
   Random random{7};
   PeerBook book(device(0), limits::kLinksWanted, random);
-  const TimePoint now(1h);
+  TimePoint now(1h);
   const auto count = static_cast<int>(limits::kLinksWanted) + 2;
   for (int i = 1; i <= count; ++i)
     book.add(device(i), "user", {{{10, 0, 0, static_cast<std::uint8_t>(i)}, 4000}}, false, now);
@@ -189,6 +189,7 @@ TEST(so_many_links_are_wanted_and_no_more_are_dialled) {
   for (std::size_t i = 0; i < limits::kLinksWanted; ++i) {
     const auto dial = book.next_dial(false, now);
     EXPECT(dial.has_value());
+    now += PeerBook::kDialPause;
     if (i % 2 == 0) book.on_connected(dial->device);  // dialled and linked count alike
   }
   LIMIT_ABOVE(limits::kLinksWanted);

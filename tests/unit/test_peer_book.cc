@@ -130,12 +130,16 @@ TEST(links_are_bounded_in_both_directions) {
 TEST(dials_are_apart_so_that_links_spread_evenly) {
   World world;
   for (std::size_t i = 1; i <= 5; ++i) world.add(i);
+  LIMIT_AT(PeerBook::kDialBurst);
   for (int i = 0; i < PeerBook::kDialBurst; ++i) EXPECT(world.book.next_dial(false, kStart).has_value());
-
+  LIMIT_ABOVE(PeerBook::kDialBurst);
   EXPECT(!world.book.next_dial(false, kStart));
+
   const auto due = kStart + PeerBook::kDialPause;
   EXPECT_EQ(world.book.next_deadline(), due);
+  LIMIT_AT(PeerBook::kDialPause);
   EXPECT(!world.book.next_dial(false, due - 1ns));
+  LIMIT_ABOVE(PeerBook::kDialPause);
   EXPECT(world.book.next_dial(false, due).has_value());
 }
 
@@ -147,7 +151,11 @@ TEST(who_lags_gets_more_links_one_by_one_and_twice_as_many_at_most) {
 
   auto now = kStart;
   EXPECT(world.book.on_lag(now));
-  EXPECT(!world.book.on_lag(now));
+  LIMIT_AT(PeerBook::kLagInterval);
+  EXPECT(!world.book.on_lag(now + PeerBook::kLagInterval - 1ns));
+  LIMIT_ABOVE(PeerBook::kLagInterval);
+  now += PeerBook::kLagInterval;
+  EXPECT(world.book.on_lag(now));
   std::size_t dialled = 0;
   for (int i = 0; i < 10; ++i) {
     while (world.book.next_dial(false, now)) ++dialled;

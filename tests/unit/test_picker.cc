@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 
 using namespace p2p;
 using swarm::Bitfield;
@@ -192,6 +193,7 @@ TEST(rarest_is_found_within_the_first_looks) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     World world(std::string(kRarer + 61, '.'), availability, 32, seed);
 
+    LIMIT_AT(PiecePicker::kRarestLooks);
     EXPECT_EQ(world.pick(kAnn, std::string(kRarer, '.') + std::string(61, '#')), static_cast<int>(kRarer));
   }
 }
@@ -204,9 +206,33 @@ TEST(session_that_has_none_of_the_rarest_gets_the_rarest_of_its_own) {
   World world(std::string(kRare + 4, '.'), availability + "4 3 2 5");
   const std::string lacks(kRare, '.');
 
+  LIMIT_ABOVE(PiecePicker::kRarestLooks);
   EXPECT_EQ(world.pick(kAnn, lacks + "##.#"), static_cast<int>(kRare) + 1);
   EXPECT_EQ(world.pick(kBob, lacks + "...#"), static_cast<int>(kRare) + 3);
   EXPECT_EQ(world.pick(kCem, lacks + "...."), -1);
+}
+
+// How many of 40 random orders give the rarest of so many pieces that the session has.
+int times_rarest_of(std::uint32_t count) {
+  constexpr std::uint32_t kRare = PiecePicker::kRarestLooks + 1;
+  std::string availability;
+  for (std::uint32_t i = 0; i < kRare; ++i) availability += "1 ";
+  for (std::uint32_t i = 1; i < count; ++i) availability += "4 ";
+  availability += "2";
+  int times = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    World world(std::string(kRare + count, '.'), availability, 32, seed);
+    const int rarest = static_cast<int>(kRare + count) - 1;
+    if (world.pick(kAnn, std::string(kRare, '.') + std::string(count, '#')) == rarest) ++times;
+  }
+  return times;
+}
+
+TEST(so_many_pieces_of_a_session_are_looked_at_for_the_rarest) {
+  LIMIT_AT(PiecePicker::kSampleLooks);
+  EXPECT_EQ(times_rarest_of(PiecePicker::kSampleLooks), 40);
+  LIMIT_ABOVE(PiecePicker::kSampleLooks);
+  EXPECT(times_rarest_of(PiecePicker::kSampleLooks + 16) < 40);
 }
 
 TEST(pieces_of_high_priority_come_first_by_rarity) {
@@ -481,6 +507,7 @@ int main() {
       cmocka_unit_test(small_and_large_bitfields_count_alike),
       cmocka_unit_test(rarest_is_found_within_the_first_looks),
       cmocka_unit_test(session_that_has_none_of_the_rarest_gets_the_rarest_of_its_own),
+      cmocka_unit_test(so_many_pieces_of_a_session_are_looked_at_for_the_rarest),
       cmocka_unit_test(pieces_of_high_priority_come_first_by_rarity),
       cmocka_unit_test(piece_of_high_priority_has_it_again_when_it_is_missing_again),
       cmocka_unit_test(pieces_of_high_priority_wait_for_open_ones),
