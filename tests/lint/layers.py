@@ -30,7 +30,9 @@ MAY_INCLUDE = {
 # Foreign header: folders or files that may include it.
 MAY_USE = [
     (r'uv\.h', ['daemon/io']),
-    (r'openssl/.*', ['daemon/base/digest.cc', 'daemon/trust', 'daemon/tls', 'ctl', 'tests']),
+    (r'intel-ipsec-mb\.h', ['daemon/base/digest_batch.cc']),
+    (r'openssl/.*', ['daemon/base/digest.cc', 'daemon/base/sha1_lanes.cc', 'daemon/trust', 'daemon/tls',
+                     'ctl', 'tests']),
     (r'sqlite3\.h', ['daemon/storage', 'tests']),
     (r'spdlog/.*', ['daemon/base/log.cc']),
     (r'cmocka\.h', ['tests/support/check.h']),
