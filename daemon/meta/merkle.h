@@ -22,8 +22,9 @@ Sha256 merkle_root(std::span<const Sha256> nodes, std::uint64_t width, const Sha
 std::vector<Sha256> leaf_hashes(ByteSpan bytes);
 
 // The root of one piece: its leaves padded to a full piece, or, for a file that is this piece alone, to
-// their own next power of two. `piece` is not empty.
+// their own next power of two. `piece` is not empty. Either from its bytes or from its leaves.
 Sha256 piece_root(ByteSpan piece, std::uint32_t piece_length, bool whole_file);
+Sha256 piece_root(std::span<const Sha256> leaves, std::uint32_t piece_length, bool whole_file);
 
 // The pieces root of a file from its layer of piece roots, which is not empty. The layer of one piece is
 // the root itself.
