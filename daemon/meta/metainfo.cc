@@ -9,6 +9,7 @@
 #include "daemon/base/limits.h"
 #include "daemon/base/names.h"
 #include "daemon/meta/merkle.h"
+#include "daemon/meta/piece_batch.h"
 #include "daemon/wire/bencode.h"
 
 namespace p2p::meta {
@@ -150,7 +151,7 @@ std::uint64_t piece_list_bytes(std::uint32_t pieces) {
 }
 
 PieceDigest hash_piece(ByteSpan piece, std::uint32_t piece_length, bool whole_file) {
-  return {sha1(piece), piece_root(piece, piece_length, whole_file)};
+  return hash_pieces(std::span(&piece, 1), piece_length, whole_file)[0];
 }
 
 }  // namespace p2p::meta

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "daemon/base/digest.h"
@@ -9,6 +10,8 @@
 #include "daemon/meta/geometry.h"
 #include "daemon/meta/merkle.h"
 #include "daemon/meta/metainfo.h"
+#include "daemon/meta/piece_batch.h"
+#include "daemon/meta/piece_stream.h"
 #include "daemon/wire/bencode.h"
 #include "tests/support/check.h"
 #include "tests/support/limit.h"
@@ -287,6 +290,69 @@ PieceHashes hash_file(ByteSpan bytes, const Geometry& geometry) {
   return hashes;
 }
 
+// By the definition, with nothing side by side.
+PieceHashes hash_one_by_one(ByteSpan bytes, const Geometry& geometry) {
+  PieceHashes hashes;
+  for (PieceIndex piece; piece.value < geometry.pieces(); ++piece.value) {
+    const auto part = bytes.subspan(geometry.piece_offset(piece), geometry.piece_bytes(piece));
+    std::vector<Sha256> leaves;
+    for (std::size_t at = 0; at < part.size(); at += kBlock)
+      leaves.push_back(sha256(part.subspan(at, std::min<std::size_t>(kBlock, part.size() - at))));
+    const auto width =
+        geometry.pieces() == 1 ? std::bit_ceil(leaves.size()) : geometry.piece_length() / kBlock;
+    hashes.sha1.push_back(sha1(part));
+    hashes.layer.push_back(naive_root(leaves, width, Sha256{}));
+  }
+  return hashes;
+}
+
+// Files of these sizes end within a block, a piece, a batch.
+const std::vector<std::uint64_t> kSizes{1,           kBlock,         kPiece - 1,  kPiece,
+                                        kPiece + 1,  3 * kPiece + 5, 16 * kPiece, 17 * kPiece + kBlock,
+                                        40 * kPiece, 40 * kPiece + 1};
+
+TEST(pieces_hashed_together_have_the_hashes_of_each_alone) {
+  for (const auto size : kSizes) {
+    const auto shape = geometry(size, kPiece);
+    const auto bytes = content(size, size);
+    const auto expected = hash_one_by_one(bytes, shape);
+    for (std::uint32_t first = 0; first < shape.pieces(); first += PieceBatch::kPiecesMax) {
+      std::vector<ByteSpan> pieces;
+      for (auto i = first; i < shape.pieces() && pieces.size() < PieceBatch::kPiecesMax; ++i)
+        pieces.push_back(ByteSpan(bytes).subspan(shape.piece_offset({i}), shape.piece_bytes({i})));
+      const auto digests = hash_pieces(pieces, kPiece, shape.pieces() == 1);
+      for (std::size_t i = 0; i < pieces.size(); ++i) {
+        EXPECT_EQ(digests[i].sha1, expected.sha1[first + i]);
+        EXPECT_EQ(digests[i].root, expected.layer[first + i]);
+      }
+    }
+  }
+}
+
+TEST(bytes_from_front_to_back_give_the_same_whatever_is_held_back) {
+  for (const auto size : kSizes) {
+    const auto shape = geometry(size, kPiece);
+    const auto bytes = content(size, size);
+    const auto expected = hash_one_by_one(bytes, shape);
+    for (const std::size_t held : {std::size_t{0}, std::size_t{3} * kPiece, std::size_t{100} * kPiece})
+      for (const std::size_t step : {kBlock, 7 * kBlock, 5 * kPiece}) {
+        PieceStream stream(shape, held);
+        std::size_t additions = 0;
+        std::set<std::size_t> released;
+        for (std::size_t at = 0; at < size; at += step, ++additions) {
+          const auto part = ByteSpan(bytes).subspan(at, std::min<std::size_t>(step, size - at));
+          stream.add(part, leaf_hashes(part));
+          for (const auto addition : stream.take_released()) EXPECT(released.insert(addition).second);
+          EXPECT((additions + 1 - released.size()) * step <= held + 17 * step + kPiece);
+        }
+        EXPECT_EQ(released.size(), additions);
+        const auto hashes = stream.take_hashes();
+        EXPECT(hashes.sha1 == expected.sha1);
+        EXPECT(hashes.layer == expected.layer);
+      }
+  }
+}
+
 Metainfo metainfo_of(const Fixture& fixture) {
   const auto bytes = content(fixture.size, fixture.seed);
   auto made = Metainfo::make(fixture.name, fixture.size, fixture.piece_length,
@@ -432,6 +498,8 @@ int main() {
       cmocka_unit_test(short_last_piece_is_padded_with_zero_leaves_to_a_full_piece),
       cmocka_unit_test(file_of_one_piece_is_padded_to_its_own_power_of_two),
       cmocka_unit_test(absent_pieces_pad_a_layer_with_the_root_of_a_zero_piece),
+      cmocka_unit_test(pieces_hashed_together_have_the_hashes_of_each_alone),
+      cmocka_unit_test(bytes_from_front_to_back_give_the_same_whatever_is_held_back),
       cmocka_unit_test(info_hashes_equal_those_of_another_implementation),
       cmocka_unit_test(piece_list_carries_everything_but_name_and_sizes),
       cmocka_unit_test(piece_list_of_another_length_is_refused),
