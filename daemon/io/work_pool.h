@@ -33,6 +33,7 @@ class WorkPool {
 
   void submit(std::function<void()> work, std::function<void()> done);
   std::size_t depth() const;  // jobs not yet finished
+  unsigned threads() const { return static_cast<unsigned>(threads_.size()); }
 
  private:
   void run_thread();

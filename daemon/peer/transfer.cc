@@ -63,8 +63,7 @@ void Transfer::halt() {
   swarm_.reset();
   leaves_.reset();
   buffers_.clear();
-  to_verify_.clear();
-  verifying_ = 0;
+  verifier_.reset();
   verify_all_ = false;
   verify_failed_ = false;
   writes_in_flight_ = 0;

@@ -40,6 +40,7 @@
 #include "daemon/io/work_pool.h"
 #include "daemon/meta/metainfo.h"
 #include "daemon/peer/peer_link.h"
+#include "daemon/peer/piece_verifier.h"
 #include "daemon/peer/state_store.h"
 #include "daemon/storage/payload_file.h"
 #include "daemon/storage/state_db.h"
@@ -210,8 +211,8 @@ class Transfer {
   void open();
   void on_opened(OpenResult result);
   void on_open_failed(const Error& error);
-  void verify_next();
-  void on_verified(PieceIndex piece, bool good);
+  void verify(std::vector<PieceIndex> pieces);
+  void on_verified();
   void activate();
   void check_piece(PieceIndex piece);
   void on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, CheckedPiece checked);
@@ -265,8 +266,7 @@ class Transfer {
   std::map<PieceIndex, std::shared_ptr<Buffer>> buffers_;
   std::optional<Bytes> unsynced_have_;  // stored when it was halted; open() syncs before it is believed
   swarm::Bitfield verified_;            // while opening
-  std::vector<PieceIndex> to_verify_;
-  std::size_t verifying_ = 0;
+  std::unique_ptr<PieceVerifier> verifier_;
   bool verify_all_ = false;
   bool verify_failed_ = false;
   storage::FileIdentity opened_identity_;

@@ -9,6 +9,7 @@
 #include "daemon/base/units.h"
 #include "daemon/meta/merkle.h"
 #include "daemon/peer/transfer.h"
+#include "daemon/storage/piece_check.h"
 
 namespace p2p::peer {
 
@@ -16,8 +17,6 @@ using storage::Hold;
 using storage::TransferState;
 
 namespace {
-
-constexpr std::size_t kVerifyAtOnce = 4;
 
 using FilePointer = std::shared_ptr<storage::PayloadFile>;
 
@@ -50,11 +49,12 @@ bool holds_all(const storage::PayloadFile& file, const meta::Metainfo& metainfo)
   const auto& geometry = metainfo.geometry();
   const auto identity = file.identity();
   if (!identity || identity->size != geometry.size()) return false;
-  for (std::uint32_t i = 0; i < geometry.pieces(); ++i) {
-    Buffer data(geometry.piece_bytes({i}));
-    if (!file.read(geometry.piece_offset({i}), data.span())) return false;
-    const auto fits = check(data.view(), metainfo, {i});
-    if (!fits.sha1 || !fits.root) return false;
+  for (std::uint32_t first = 0; first < geometry.pieces(); first += meta::PieceBatch::kPiecesMax) {
+    std::vector<PieceIndex> batch;
+    for (auto i = first; i < geometry.pieces() && batch.size() < meta::PieceBatch::kPiecesMax; ++i)
+      batch.push_back({i});
+    const auto good = storage::check_pieces(file, metainfo, batch);
+    if (std::find(good.begin(), good.end(), false) != good.end()) return false;
   }
   return true;
 }
@@ -139,6 +139,7 @@ void Transfer::on_opened(OpenResult result) {
   file_ = *result.file;
   opened_identity_ = result.identity;
   const auto pieces = metainfo_->geometry().pieces();
+  std::vector<PieceIndex> to_verify;
   verify_all_ = false;
   if (row_.state == TransferState::Downloading) {
     verified_ = stored_pieces();
@@ -157,7 +158,7 @@ void Transfer::on_opened(OpenResult result) {
     }
     if (row_.writing)
       for (const auto piece : result.to_verify)
-        if (!verified_.has(piece)) to_verify_.push_back(piece);
+        if (!verified_.has(piece)) to_verify.push_back(piece);
   } else if (result.identity == row_.identity) {
     verified_ = swarm::Bitfield(pieces, true);
   } else if (result.identity.size != row_.size) {
@@ -168,12 +169,9 @@ void Transfer::on_opened(OpenResult result) {
   } else {
     verify_all_ = true;
     verified_ = swarm::Bitfield(pieces);
-    for (std::uint32_t i = 0; i < pieces; ++i) to_verify_.push_back({i});
+    for (std::uint32_t i = 0; i < pieces; ++i) to_verify.push_back({i});
   }
-  if (!to_verify_.empty())
-    log::info("verifying again",
-              {{"name", row_.name}, {"group", row_.group_name}, {"pieces", to_verify_.size()}});
-  verify_next();
+  verify(std::move(to_verify));
 }
 
 void Transfer::on_open_failed(const Error& error) {
@@ -181,46 +179,36 @@ void Transfer::on_open_failed(const Error& error) {
   else hold(Hold::Missing, error, nullptr);
 }
 
-void Transfer::verify_next() {
-  if (to_verify_.empty() && verifying_ == 0) {
+void Transfer::verify(std::vector<PieceIndex> pieces) {
+  if (pieces.empty()) {
     activate();
     return;
   }
-  while (!to_verify_.empty() && verifying_ < kVerifyAtOnce) {
-    const auto piece = to_verify_.back();
-    to_verify_.pop_back();
-    ++verifying_;
-    scope_->run(
-        services_.hash,
-        [file = file_, metainfo = metainfo_, piece] {
-          Buffer data(metainfo->geometry().piece_bytes(piece));
-          if (!file->read(metainfo->geometry().piece_offset(piece), data.span())) return false;
-          const auto fits = check(data.view(), *metainfo, piece);
-          return fits.sha1 && fits.root;
-        },
-        [this, piece](bool good) { on_verified(piece, good); });
-  }
+  log::info("verifying again", {{"name", row_.name}, {"group", row_.group_name}, {"pieces", pieces.size()}});
+  verifier_ = std::make_unique<PieceVerifier>(
+      services_.hash, file_, metainfo_, std::move(pieces),
+      [this](PieceIndex piece, bool good) {
+        if (good) verified_.set(piece);
+        if (good || !verify_all_) return;
+        // One is enough; the jobs still under way know this file, and only then may it be given up.
+        verify_failed_ = true;
+        verifier_->stop();
+      },
+      [this] { on_verified(); });
 }
 
-void Transfer::on_verified(PieceIndex piece, bool good) {
-  --verifying_;
+void Transfer::on_verified() {
+  const auto ended = std::move(verifier_);  // it is calling
   if (stop_done_ != nullptr) return;
-  if (good) verified_.set(piece);
-  if (!good && verify_all_) {
-    verify_failed_ = true;
-    to_verify_.clear();
-  }
-  if (verify_failed_) {
-    // The jobs still under way know this file; only then may it be given up.
-    if (verifying_ > 0) return;
-    verify_failed_ = false;
-    verify_all_ = false;
-    judged_ = opened_identity_;
-    hold(Hold::Changed, Error{Code::Integrity, file_->path() + " has changed since it was shared", {}},
-         nullptr);
+  if (!verify_failed_) {
+    activate();
     return;
   }
-  verify_next();
+  verify_failed_ = false;
+  verify_all_ = false;
+  judged_ = opened_identity_;
+  hold(Hold::Changed, Error{Code::Integrity, file_->path() + " has changed since it was shared", {}},
+       nullptr);
 }
 
 void Transfer::activate() {

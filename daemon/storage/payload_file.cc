@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace p2p::storage {
@@ -33,6 +34,11 @@ Status PayloadFile::read_parts(std::uint64_t offset, std::vector<iovec>& parts) 
     }
   }
   return {};
+}
+
+void PayloadFile::will_read(std::uint64_t offset, std::uint64_t bytes) const {
+  (void)::posix_fadvise(file_.get(), static_cast<off_t>(offset), static_cast<off_t>(bytes),
+                        POSIX_FADV_WILLNEED);
 }
 
 Status PayloadFile::write(std::uint64_t offset, ByteSpan bytes) {

@@ -27,6 +27,8 @@ class PayloadFile {
   Status read(std::uint64_t offset, std::span<std::uint8_t> out) const;
   // The same into several pieces of memory that follow each other in the file. `parts` is used up.
   Status read_parts(std::uint64_t offset, std::vector<iovec>& parts) const;
+  // A hint: these bytes are wanted soon. What is in the page cache already costs next to nothing.
+  void will_read(std::uint64_t offset, std::uint64_t bytes) const;
   Status write(std::uint64_t offset, ByteSpan bytes);
   Status sync();                      // fdatasync
   Status resize(std::uint64_t size);  // sparse

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/storage/piece_check.h"
+
+#include <algorithm>
+
+#include "daemon/base/check.h"
+#include "daemon/base/limits.h"
+
+namespace p2p::storage {
+namespace {
+
+constexpr std::size_t kBufferBytes = 1 * limits::kMiB;  // of all pieces together
+// Parts of pieces that begin at the same place of a page would push each other out of the first cache.
+constexpr std::size_t kSkewBytes = 4 * Sha1State::kStepBytes;
+
+}  // namespace
+
+std::vector<Result<meta::PieceDigest>> hash_pieces(const PayloadFile& file, const meta::Geometry& geometry,
+                                                   std::span<const PieceIndex> pieces) {
+  CHECK(!pieces.empty() && pieces.size() <= meta::PieceBatch::kPiecesMax);
+  const std::size_t step =
+      std::max<std::size_t>(1, kBufferBytes / pieces.size() / limits::kBlockBytes) * limits::kBlockBytes;
+  for (const auto piece : pieces) file.will_read(geometry.piece_offset(piece), geometry.piece_bytes(piece));
+  Buffer memory(pieces.size() * (step + kSkewBytes));
+  std::vector<Status> read(pieces.size());
+  std::vector<ByteSpan> parts(pieces.size());
+  meta::PieceBatch batch(pieces.size(), geometry.piece_length(), geometry.pieces() == 1);
+  for (std::uint32_t at = 0; at < geometry.piece_length(); at += static_cast<std::uint32_t>(step)) {
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const std::size_t size = geometry.piece_bytes(pieces[i]);
+      const auto bytes = read[i] && at < size ? std::min(step, size - at) : 0;
+      const auto part = memory.span().subspan(i * (step + kSkewBytes), bytes);
+      if (bytes > 0) read[i] = file.read(geometry.piece_offset(pieces[i]) + at, part);
+      parts[i] = read[i] ? part : ByteSpan();
+    }
+    batch.update(parts);
+  }
+  const auto digests = batch.digests();
+  std::vector<Result<meta::PieceDigest>> results;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    if (read[i]) results.emplace_back(digests[i]);
+    else results.emplace_back(fail(read[i].error()));
+  }
+  return results;
+}
+
+std::vector<bool> check_pieces(const PayloadFile& file, const meta::Metainfo& metainfo,
+                               std::span<const PieceIndex> pieces) {
+  const auto hashed = hash_pieces(file, metainfo.geometry(), pieces);
+  std::vector<bool> good(pieces.size());
+  for (std::size_t i = 0; i < pieces.size(); ++i)
+    good[i] = hashed[i] && hashed[i]->sha1 == metainfo.pieces_sha1()[pieces[i].value] &&
+              hashed[i]->root == metainfo.piece_layer()[pieces[i].value];
+  return good;
+}
+
+}  // namespace p2p::storage
