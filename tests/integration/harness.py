@@ -206,7 +206,7 @@ class Control:
 class Daemon(Control):
     """A process of ours with its own folder. It can be stopped, killed and started again."""
 
-    def __init__(self, world, name, binary, settings=(), prefix=()):
+    def __init__(self, world, name, binary, settings=(), prefix=(), host='127.0.0.1'):
         self.world = world
         self.name = name
         self.binary = binary
@@ -217,7 +217,7 @@ class Daemon(Control):
         super().__init__(os.path.join(self.folder, 'ctl.sock'))
         self.data = os.path.join(self.folder, 'data')
         self.log_path = os.path.join(self.folder, 'log')
-        self.listen = '127.0.0.1:0'
+        self.listen = f'{host}:0'
         self.address = None
         self.process = None
         self.log_begin = 0
@@ -350,7 +350,7 @@ class Peer(Daemon):
 
 
 class World:
-    def __init__(self, tracker_settings=('kdf_log_n=16',)):
+    def __init__(self, tracker_settings=('kdf_log_n=16',), tracker_options=None):
         self.seed = int(os.environ.get('P2P_TEST_SEED', '0')) or random.SystemRandom().getrandbits(32)
         self.random = random.Random(self.seed)
         self.folder = tempfile.mkdtemp(prefix='p2pt-', dir=os.environ.get('P2P_TEST_SCRATCH'))
@@ -358,11 +358,12 @@ class World:
         self.mounts = []
         self.tracker = None
         self.tracker_settings = tracker_settings
+        self.tracker_options = tracker_options or {}
         print(f'seed {self.seed} (P2P_TEST_SEED), folder {self.folder}', flush=True)
 
     def __enter__(self):
         try:
-            self.tracker = Tracker(self, self.tracker_settings).start()
+            self.tracker = Tracker(self, self.tracker_settings, **self.tracker_options).start()
         except BaseException:
             self.__exit__(*sys.exc_info())
             raise
