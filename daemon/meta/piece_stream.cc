@@ -11,6 +11,9 @@
 namespace p2p::meta {
 namespace {
 
+// Twice as many would hold twice as much, and be a tenth faster at most.
+constexpr std::size_t kLanes = 8;
+static_assert(kLanes <= kSha1LanesMax);
 constexpr std::size_t kStepBytes = 64 * limits::kKiB;  // that a stream moves on at a time
 
 }  // namespace
@@ -43,7 +46,7 @@ void PieceStream::add(ByteSpan bytes, std::span<const Sha256> leaves) {
 
 // The bytes of the piece before have all come, so its lane is the last.
 void PieceStream::begin_piece() {
-  while (lanes_.size() == kSha1LanesMax) step();
+  while (lanes_.size() == kLanes) step();
   const PieceIndex piece{next_piece_++};
   lanes_.push_back({piece, geometry_.piece_bytes(piece)});
 }

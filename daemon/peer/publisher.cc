@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/peer/publisher.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "daemon/base/log.h"
@@ -28,22 +29,16 @@ Error being_downloaded(const Transfer& download) {
           "what it has is served already; to give it up: p2pctl download cancel " + row.id.hex()};
 }
 
-// One share being hashed. `buffer` and the stream belong to the reading job, the hash lists to the loop.
+// One share being hashed.
 struct Publisher::Hashing {
   DownloadId id;
   std::string path;
+  std::uint64_t row_size = 0;  // as it was when it was accepted
   std::shared_ptr<storage::PayloadFile> file;
   storage::FileIdentity identity;
-  std::uint32_t piece_length = 0;
   std::optional<meta::Geometry> geometry;
-  Sha1Stream whole;
-  Sha1 sha1;
-  std::shared_ptr<Buffer> buffer;
-  Status status = {};
-  meta::PieceHashes hashes;
-  std::uint32_t next_piece = 0;
-  std::uint32_t hashed = 0;
-  bool reading = false;
+  std::optional<FileHasher> hasher;  // dies on the loop: no job may own this object from here on
+  Sha1 whole;
 };
 
 Publisher::Publisher(Surroundings around)
@@ -72,10 +67,11 @@ void Publisher::resume() {
 
 void Publisher::begin(const DownloadId& id) {
   auto* transfer = around_.transfers.find(id);
-  if (transfer == nullptr || hashing_.size() >= kFilesAtOnce) return;
+  if (transfer == nullptr || !may_begin(transfer->row().size)) return;
   auto hashing = std::make_shared<Hashing>();
   hashing->id = id;
   hashing->path = transfer->row().path;
+  hashing->row_size = transfer->row().size;
   hashing_[id] = hashing;
   scope_.run(
       around_.hash,
@@ -90,65 +86,68 @@ void Publisher::begin(const DownloadId& id) {
         auto identity = hashing->file->identity();
         if (!identity) return fail(identity.error());
         hashing->identity = *identity;
-        hashing->piece_length = meta::Geometry::piece_length_for(identity->size);
-        auto geometry = meta::Geometry::make(identity->size, hashing->piece_length);
+        auto geometry =
+            meta::Geometry::make(identity->size, meta::Geometry::piece_length_for(identity->size));
         if (!geometry) return fail(geometry.error());
         hashing->geometry = *geometry;
-        hashing->hashes.sha1.resize(geometry->pieces());
-        hashing->hashes.layer.resize(geometry->pieces());
         return {};
       },
       [this, hashing](const Status& status) {
         if (!is_current(hashing)) return;
-        if (!status) fail_share(hashing->id, status.error());
-        else if (hashing->geometry->pieces() == 0) on_hashed(hashing);
-        else hash_next(hashing);
+        if (status) hash(hashing);
+        else fail_share(hashing->id, status.error());
       });
 }
 
-// Reads the next piece and carries the serial stream on; one such job at a time.
-void Publisher::hash_next(const std::shared_ptr<Hashing>& hashing) {
-  const auto behind = hashing->next_piece - hashing->hashed;
-  if (hashing->reading || !may_read(behind) || hashing->next_piece == hashing->geometry->pieces()) return;
-  hashing->reading = true;
-  scope_.run(
-      around_.hash,
-      [hashing] {
-        const PieceIndex piece{hashing->next_piece};
-        hashing->buffer = std::make_shared<Buffer>(hashing->geometry->piece_bytes(piece));
-        hashing->status =
-            hashing->file->read(hashing->geometry->piece_offset(piece), hashing->buffer->span());
-        if (hashing->status) hashing->whole.update(hashing->buffer->view());
-        return true;
-      },
-      [this, hashing](bool) { on_piece_read(hashing); });
+bool Publisher::may_begin(std::uint64_t size) const {
+  const auto large = [](const auto& one) { return !may_begin_beside_large(one.second->row_size); };
+  return hashing_.size() < kFilesAtOnce &&
+         (may_begin_beside_large(size) || std::none_of(hashing_.begin(), hashing_.end(), large));
 }
 
-void Publisher::on_piece_read(const std::shared_ptr<Hashing>& hashing) {
-  hashing->reading = false;
-  if (!is_current(hashing)) return;
-  if (!hashing->status) {
-    fail_share(hashing->id, hashing->status.error());
+void Publisher::hash(const std::shared_ptr<Hashing>& hashing) {
+  // The hasher is a part of `hashing`, so neither of its callbacks may own it.
+  const std::weak_ptr<Hashing> weak = hashing;
+  hashing->hasher.emplace(
+      around_.hash, hashing->file, *hashing->geometry,
+      [this, weak](std::uint64_t bytes) {
+        const auto current = weak.lock();
+        if (auto* transfer = around_.transfers.find(current->id)) transfer->set_hashing_progress(bytes);
+      },
+      [this, weak](Result<FileHashes> hashes) {
+        const auto current = weak.lock();
+        if (!is_current(current)) return;
+        if (hashes) describe(current, std::move(*hashes));
+        else fail_share(current->id, hashes.error());
+      });
+}
+
+// On the hash pool: the dictionary of a large file is one of megabytes, and its info-hashes are over it.
+void Publisher::describe(const std::shared_ptr<Hashing>& hashing, FileHashes hashes) {
+  auto* transfer = around_.transfers.find(hashing->id);
+  if (transfer == nullptr) {
+    end_hashing(hashing->id);
     return;
   }
-  const PieceIndex piece{hashing->next_piece++};
-  const auto buffer = std::move(hashing->buffer);
+  hashing->whole = hashes.whole;
+  using Described = Result<std::shared_ptr<const meta::Metainfo>>;
   scope_.run(
       around_.hash,
-      [buffer, length = hashing->piece_length, whole_file = hashing->geometry->pieces() == 1] {
-        return meta::hash_piece(buffer->view(), length, whole_file);
+      [file = hashing->file, identity = hashing->identity, piece_length = hashing->geometry->piece_length(),
+       name = transfer->row().name, pieces = std::move(hashes.pieces)]() mutable -> Described {
+        const auto now = file->identity();
+        if (!now || *now != identity)
+          return fail(Code::Integrity, file->path() + " changed while it was read",
+                      "share it again when nothing writes to it");
+        auto metainfo = meta::Metainfo::make(name, identity.size, piece_length, std::move(pieces));
+        if (!metainfo) return fail(metainfo.error());
+        return std::make_shared<const meta::Metainfo>(std::move(*metainfo));
       },
-      [this, hashing, piece](const meta::PieceDigest& digest) {
-        hashing->hashes.sha1[piece.value] = digest.sha1;
-        hashing->hashes.layer[piece.value] = digest.root;
-        ++hashing->hashed;
+      [this, hashing](Described metainfo) {
         if (!is_current(hashing)) return;
-        if (auto* transfer = around_.transfers.find(hashing->id))
-          transfer->set_hashing_progress(std::uint64_t{hashing->hashed} * hashing->piece_length);
-        if (hashing->hashed == hashing->geometry->pieces()) on_hashed(hashing);
-        else hash_next(hashing);
+        if (metainfo) on_described(hashing, std::move(*metainfo));
+        else fail_share(hashing->id, metainfo.error());
       });
-  hash_next(hashing);
 }
 
 // The same content under the same name may be in this group already, from this device. True when the share
@@ -174,29 +173,18 @@ bool Publisher::make_way(const storage::TransferRow& row) {
   return false;
 }
 
-void Publisher::on_hashed(const std::shared_ptr<Hashing>& hashing) {
+void Publisher::on_described(const std::shared_ptr<Hashing>& hashing,
+                             std::shared_ptr<const meta::Metainfo> shared) {
   auto* transfer = around_.transfers.find(hashing->id);
   if (transfer == nullptr) {
     end_hashing(hashing->id);
     return;
   }
-  const auto identity = hashing->file->identity();
-  if (!identity || *identity != hashing->identity) {
-    fail_share(hashing->id, Error{Code::Integrity, hashing->path + " changed while it was read",
-                                  "share it again when nothing writes to it"});
-    return;
-  }
   auto row = transfer->row();
-  auto metainfo = meta::Metainfo::make(row.name, hashing->identity.size, hashing->piece_length,
-                                       std::move(hashing->hashes));
-  if (!metainfo) {
-    fail_share(hashing->id, metainfo.error());
-    return;
-  }
   row.size = hashing->identity.size;
-  row.piece_length = hashing->piece_length;
-  row.sha1 = hashing->whole.finish();
-  row.info_hash = metainfo->info_hash();
+  row.piece_length = hashing->geometry->piece_length();
+  row.sha1 = hashing->whole;
+  row.info_hash = shared->info_hash();
   row.identity = hashing->identity;
   row.state = TransferState::Publishing;
   row.file_sha1 = storage::FileSha1::Ok;
@@ -213,7 +201,6 @@ void Publisher::on_hashed(const std::shared_ptr<Hashing>& hashing) {
   entry.info_hash = row.info_hash;
   entry.published = around_.clock.now(io::boot_now(), io::wall_now());
   row.entry = entry.sign(around_.identity);
-  auto shared = std::make_shared<const meta::Metainfo>(std::move(*metainfo));
   around_.store.run(
       scope_,
       [row, shared, account = around_.transfers.account()](storage::StateDb& db) -> Status {

@@ -6,14 +6,14 @@
 //   listed by the tracker → row Complete is durable → served
 //
 // Each arrow is taken again after a restart or when the tracker comes back. A refusal by the tracker makes
-// the share Failed with that cause. The file is read once, in pieces: the whole file's SHA-1 is one serial
-// stream on one job, the hashes of pieces run beside it, at most kPiecesAhead behind each other.
+// the share Failed with that cause. How the file is hashed is in file_hasher.h.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <set>
 
+#include "daemon/peer/file_hasher.h"
 #include "daemon/peer/transfers.h"
 
 namespace p2p::peer {
@@ -24,7 +24,8 @@ Error being_downloaded(const Transfer& download);
 class Publisher {
  public:
   static constexpr std::size_t kFilesAtOnce = 2;  // hashed; the others wait
-  static constexpr std::size_t kPiecesAhead = 6;
+  static constexpr std::uint64_t kSmallBytes =
+      8 * limits::kMiB;  // of larger ones only one is hashed at a time
   static constexpr int kRetriesMax = 5;
 
   struct Surroundings {
@@ -47,17 +48,18 @@ class Publisher {
   void drop(const DownloadId& id);  // this share is given up
   void clear();                     // logged out
   std::size_t hashing() const { return hashing_.size(); }
-  // May the next piece be read while so many that were read are not hashed yet?
-  static bool may_read(std::uint32_t behind) { return behind < kPiecesAhead; }
+  // One large file keeps all processors busy, and its memory is what two of them may not take.
+  static bool may_begin_beside_large(std::uint64_t size) { return size <= kSmallBytes; }
   // What the tracker refused for the `failures`-th time: is it worth another try?
   static bool may_retry(Code refusal, int failures);
 
  private:
   struct Hashing;
-  void hash_next(const std::shared_ptr<Hashing>& hashing);
-  void on_piece_read(const std::shared_ptr<Hashing>& hashing);
+  bool may_begin(std::uint64_t size) const;
+  void hash(const std::shared_ptr<Hashing>& hashing);
+  void describe(const std::shared_ptr<Hashing>& hashing, FileHashes hashes);
   bool make_way(const storage::TransferRow& row);
-  void on_hashed(const std::shared_ptr<Hashing>& hashing);
+  void on_described(const std::shared_ptr<Hashing>& hashing, std::shared_ptr<const meta::Metainfo> metainfo);
   bool is_current(const std::shared_ptr<Hashing>& hashing) const;
   void end_hashing(const DownloadId& id);
   void fail_share(const DownloadId& id, const Error& error);

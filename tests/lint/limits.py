@@ -11,7 +11,8 @@ UNITS = {'limits::kKiB', 'limits::kMiB'}
 # looks, how often it is looked at, or what is taken for usual.
 FOLDERS = ('daemon/swarm/', 'daemon/wire/', 'daemon/peer/', 'daemon/tracker/')
 NO_LIMITS = {
-    'Fetcher::kPatience', 'GroupMemory::kBusyPause', 'GroupMemory::kDevicesAgain', 'GroupMemory::kPause',
+    'Fetcher::kPatience', 'FileHasher::kHeldBytes', 'FileHasher::kStepBytes',
+    'GroupMemory::kBusyPause', 'GroupMemory::kDevicesAgain', 'GroupMemory::kPause',
     'Keys::kFiles', 'Origin::kAheadLeast', 'Origin::kAheadTime', 'Origin::kLookInterval',
     'Origin::kPatienceLeast', 'Origin::kPatienceTimes', 'Origin::kPatienceUnknown', 'Origin::kSoonerTimes',
     'Origin::kUsualLeast', 'Passwords::kBlockSize',

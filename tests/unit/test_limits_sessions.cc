@@ -9,6 +9,7 @@
 
 using namespace p2p;
 using namespace p2p::test;
+using peer::FileHasher;
 using peer::MetadataFetch;
 using peer::Publisher;
 using peer::TrackerClient;
@@ -321,11 +322,18 @@ TEST(so_many_files_are_hashed_at_a_time_and_the_others_wait) {
   });
 }
 
-TEST(so_many_pieces_are_read_ahead_of_hashing_and_no_more) {
-  LIMIT_AT(Publisher::kPiecesAhead);
-  EXPECT(Publisher::may_read(Publisher::kPiecesAhead - 1));  // it is the last of so many
-  LIMIT_ABOVE(Publisher::kPiecesAhead);
-  EXPECT(!Publisher::may_read(Publisher::kPiecesAhead));
+TEST(so_much_is_read_ahead_of_hashing_and_no_more) {
+  LIMIT_AT(FileHasher::kStepsAhead);
+  EXPECT(FileHasher::may_read(FileHasher::kStepsAhead - 1));  // it is the last of so many
+  LIMIT_ABOVE(FileHasher::kStepsAhead);
+  EXPECT(!FileHasher::may_read(FileHasher::kStepsAhead));
+}
+
+TEST(beside_a_large_file_only_small_ones_are_hashed) {
+  LIMIT_AT(Publisher::kSmallBytes);
+  EXPECT(Publisher::may_begin_beside_large(Publisher::kSmallBytes));
+  LIMIT_ABOVE(Publisher::kSmallBytes);
+  EXPECT(!Publisher::may_begin_beside_large(Publisher::kSmallBytes + 1));
 }
 
 TEST(lost_upload_starts_again_so_often_and_what_will_pass_for_ever) {
@@ -350,7 +358,8 @@ int main() {
       cmocka_unit_test(so_many_members_are_dialled_for_metadata_at_a_time_and_no_more),
       cmocka_unit_test(member_that_gives_no_answer_about_metadata_is_given_up_in_its_time_and_not_before),
       cmocka_unit_test(so_many_files_are_hashed_at_a_time_and_the_others_wait),
-      cmocka_unit_test(so_many_pieces_are_read_ahead_of_hashing_and_no_more),
+      cmocka_unit_test(so_much_is_read_ahead_of_hashing_and_no_more),
+      cmocka_unit_test(beside_a_large_file_only_small_ones_are_hashed),
       cmocka_unit_test(lost_upload_starts_again_so_often_and_what_will_pass_for_ever),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
