@@ -11,7 +11,7 @@
 namespace p2p::meta {
 namespace {
 
-// Twice as many would hold twice as much, and be a tenth faster at most.
+// Twice as many make publishing a twentieth faster and hold some 14 MiB more, with pieces of 2 MiB.
 constexpr std::size_t kLanes = 8;
 static_assert(kLanes <= kSha1LanesMax);
 constexpr std::size_t kStepBytes = 64 * limits::kKiB;  // that a stream moves on at a time
