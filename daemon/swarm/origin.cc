@@ -73,7 +73,7 @@ std::optional<PieceIndex> Origin::assign(SessionId session, const Bitfield& piec
 
 void Origin::put(PieceIndex piece, SessionId session, TimePoint now) {
   take_from_window(piece);
-  places_[piece.value] = {State::Suggested, session};
+  places_[piece.value] = {State::Suggested, false, session};
   windows_[session].entries.push_back({piece, now});
 }
 

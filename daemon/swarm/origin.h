@@ -91,9 +91,10 @@ class Origin {
   enum class State : std::uint8_t { Unsent, Suggested, Taken, Shared, Settled };
   struct Place {
     State state = State::Unsent;
-    SessionId session{};       // whose window it is in
     bool at_slow_one = false;  // shared
+    SessionId session{};       // whose window it is in
   };
+  static_assert(sizeof(Place) == 8);
   struct Entry {
     PieceIndex piece;
     TimePoint since;
