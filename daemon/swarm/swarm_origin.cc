@@ -34,8 +34,11 @@ void Swarm::direct(PeerSession& session, TimePoint now) {
 
 void Swarm::direct_all(TimePoint now) {
   if (!directing_) return;
-  for (const auto& [id, session] : sessions_) direct(*session, now);
-  wake_at(now + Origin::kLookInterval);  // what some peer holds back may go to another by then
+  for (const auto& [id, session] : sessions_) {
+    direct(*session, now);
+    // What another holds back may go to it by then.
+    if (session->unchoked && session->interested_in_us) wake_at(now + Origin::kLookInterval);
+  }
 }
 
 void Swarm::on_pieces_seen(const Bitfield& pieces, TimePoint now) {

@@ -235,6 +235,20 @@ TEST(a_peer_that_leaves_with_the_only_copy_brings_its_pieces_back) {
   EXPECT(suggested[0].piece == PieceIndex{0});
 }
 
+TEST(who_has_nobody_to_direct_sleeps) {
+  World world("####");
+  world.swarm.on_timer(world.now);
+  EXPECT_EQ(world.swarm.next_deadline(), TimePoint::max());
+
+  const auto id = world.taker(1);
+  world.swarm.on_timer(world.now);
+  EXPECT(world.swarm.next_deadline() <= world.now + Origin::kLookInterval);
+  world.swarm.close_session(id, world.now);
+  world.swarm.on_timer(world.now);
+
+  EXPECT_EQ(world.swarm.next_deadline(), TimePoint::max());
+}
+
 TEST(a_choked_peer_has_no_window) {
   swarm::Options options;
   options.upload_slots = 1;
@@ -443,6 +457,7 @@ int main() {
       cmocka_unit_test(patience_grows_with_what_pieces_take),
       cmocka_unit_test(the_only_source_suggests_disjoint_pieces_until_others_have_two_copies),
       cmocka_unit_test(a_peer_that_leaves_with_the_only_copy_brings_its_pieces_back),
+      cmocka_unit_test(who_has_nobody_to_direct_sleeps),
       cmocka_unit_test(a_choked_peer_has_no_window),
       cmocka_unit_test(who_needs_something_directs_nobody),
       cmocka_unit_test(what_was_not_suggested_is_served_all_the_same),
