@@ -12,9 +12,15 @@ namespace {
 constexpr double kUnwantedBlockTokens = 16;
 // A session whose rate is not known yet is taken for this slow.
 constexpr double kUnknownRate = 16.0 * 1024;
-constexpr Duration kUnknownRoundTrip = 500ms;
+// A first guess, and the most that is believed: what takes longer waits in a queue, ours as a rule, and to
+// ask for more makes that longer. Up to twice as much is asked for, so a way that is that long is filled too.
+constexpr Duration kLongRoundTrip = 500ms;
 constexpr Duration kRampLook = 1s;
 constexpr double kRampGrowth = 1.1;  // less growth in kRampLook ends the ramp
+// An answer that takes this many times the longest lately is not expected any more; less is chance.
+constexpr int kPatienceGaps = 10;
+constexpr Duration kPatienceLeast = 2s;
+constexpr Duration kPatienceUnknown = 8s;  // before the first block: it may have a long queue
 
 template <class... Kinds>
 bool is_any(const wire::Message& message) {
@@ -34,6 +40,8 @@ PeerSession::PeerSession(SessionId id, const DeviceId& device, Abilities abiliti
                 static_cast<double>(limits::kControlMessagesBurst)),
       pieces_(geometry.pieces()),
       last_block_(now),
+      last_answer_(now),
+      patience_(kPatienceUnknown),
       ramp_depth_(options.pipeline_new) {}
 
 // --- admission ---------------------------------------------------------------------------------------
@@ -89,14 +97,14 @@ std::optional<BlockRef> PeerSession::block_of(const wire::BlockSpan& span) const
 // more of it, because its rate swings by whole windows. Not more: what waits at a peer is there for us alone,
 // later than it could be here for others.
 double PeerSession::steady_depth(TimePoint now) const {
-  const Duration trip = round_trip_.value_or(kUnknownRoundTrip);
+  const Duration trip = std::min<Duration>(round_trip_.value_or(kLongRoundTrip), kLongRoundTrip);
   const Duration time = trip + std::max<Duration>(options_.pipeline_time, trip * 5 / 4);
   return download_.per_second(now) * seconds_of(time) / limits::kBlockBytes;
 }
 
 std::uint32_t PeerSession::pipeline_depth(TimePoint now) const {
   const std::uint32_t most = std::max(1u, std::min(options_.pipeline_max, reqq_));
-  if (snubbed) return 1;
+  if (snubbed) return abilities_.fast ? 0 : 1;
   const double steady = steady_depth(now);
   // While ramping the rate is not known well; twice what it says is enough to let it double.
   const bool is_new = first_block_ == TimePoint{} || now - first_block_ < kRampLook;
@@ -106,11 +114,17 @@ std::uint32_t PeerSession::pipeline_depth(TimePoint now) const {
 }
 
 void PeerSession::on_requested(BlockRef block, TimePoint now) {
-  if (outstanding_.empty()) last_block_ = now;
+  if (outstanding_.empty()) last_block_ = last_answer_ = now;
   outstanding_.push_back({block, now});
 }
 
-bool PeerSession::settle(BlockRef block) {
+bool PeerSession::settle(BlockRef block, TimePoint now) {
+  if (!take_outstanding(block)) return false;
+  on_answer(now);
+  return true;
+}
+
+bool PeerSession::take_outstanding(BlockRef block) {
   // Peers answer in order as a rule, so the search ends at the front.
   const auto found = std::find_if(outstanding_.begin(), outstanding_.end(),
                                   [&](const Outstanding& one) { return one.block == block; });
@@ -119,15 +133,16 @@ bool PeerSession::settle(BlockRef block) {
   return true;
 }
 
-bool PeerSession::settle_late(BlockRef block) {
+bool PeerSession::settle_late(BlockRef block, TimePoint now) {
   const auto found = std::find(late_.begin(), late_.end(), block);
   if (found == late_.end()) return false;
   late_.erase(found);
+  on_answer(now);
   return true;
 }
 
 void PeerSession::give_up(BlockRef block) {
-  if (!settle(block)) return;
+  if (!take_outstanding(block)) return;
   late_.push_back(block);
   if (late_.size() > options_.pipeline_max) late_.pop_front();
 }
@@ -139,6 +154,18 @@ std::vector<BlockRef> PeerSession::give_up_all() {
   return blocks;
 }
 
+// Longer each time: somebody who serves many at a small rate has not much to say to each.
+std::vector<BlockRef> PeerSession::snub() {
+  snubbed = true;
+  patience_ = std::min<Duration>(2 * patience_, options_.block_timeout);
+  return give_up_all();
+}
+
+void PeerSession::on_answer(TimePoint now) {
+  last_answer_ = now;
+  snubbed = false;
+}
+
 bool PeerSession::on_block(BlockRef block, std::uint32_t bytes, TimePoint now) {
   const auto found = std::find_if(outstanding_.begin(), outstanding_.end(),
                                   [&](const Outstanding& one) { return one.block == block; });
@@ -148,9 +175,13 @@ bool PeerSession::on_block(BlockRef block, std::uint32_t bytes, TimePoint now) {
   outstanding_.erase(found);
   download_.add(bytes, now);
   rate_at_block_ = download_.per_second(now);
+  const Duration gap = now - last_block_;
+  // Not the average: who serves many in turns sends many blocks at once and then none for long.
+  longest_gap_ = std::max<Duration>(gap, longest_gap_ * 31 / 32);
+  patience_ = std::clamp<Duration>(longest_gap_ * kPatienceGaps, kPatienceLeast, options_.block_timeout);
   last_block_ = now;
   if (first_block_ == TimePoint{}) first_block_ = now;
-  snubbed = false;
+  on_answer(now);
   steer_ramp(now);
   return true;
 }
@@ -167,7 +198,7 @@ void PeerSession::steer_ramp(TimePoint now) {
 }
 
 TimePoint PeerSession::snub_time() const {
-  return outstanding_.empty() ? TimePoint::max() : last_block_ + options_.block_timeout;
+  return outstanding_.empty() ? TimePoint::max() : last_answer_ + patience_;
 }
 
 Duration PeerSession::expected_answer(TimePoint now) const {
@@ -176,14 +207,14 @@ Duration PeerSession::expected_answer(TimePoint now) const {
   const double rate = std::max(present, kUnknownRate);
   const double waiting = static_cast<double>((outstanding_.size() + 1) * limits::kBlockBytes) / rate;
   const Duration queue(static_cast<Duration::rep>(waiting * 1e9));
-  return std::max(queue, round_trip_.value_or(kUnknownRoundTrip));
+  return std::max(queue, round_trip_.value_or(kLongRoundTrip));
 }
 
-Duration PeerSession::expected_last(TimePoint now) const {
+Duration PeerSession::expected_last(std::uint64_t more, TimePoint now) const {
   const Duration silence = now - last_block_;
   if (!round_trip_) return silence;  // nothing is known but how long it keeps us waiting
   const double rate = std::max(download_.per_second(now), kUnknownRate);
-  const double waiting = static_cast<double>(outstanding_.size() * limits::kBlockBytes) / rate;
+  const double waiting = static_cast<double>((outstanding_.size() + more) * limits::kBlockBytes) / rate;
   return std::max(Duration(static_cast<Duration::rep>(waiting * 1e9)), silence);
 }
 

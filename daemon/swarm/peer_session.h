@@ -8,7 +8,9 @@
 //   choking_us   (begins so) <-> not, by Choke and Unchoke
 //   interested_in_us, interested (we in it), unchoked (it by us): begin as no
 //   ramping      the pipeline grows by one request per block -> steady when the rate stops growing
-//   snubbed      no block for block_timeout with requests outstanding; one request only; ends with a block
+//   snubbed      no answer for patience() with requests outstanding: they were given up, and it is asked for
+//                nothing until it answers one of them (BEP 6: it owes an answer to each; without BEP 6 for
+//                one block at a time)
 //
 // A request of ours is outstanding until its block or a Reject comes, or until we give it up: then it is
 // `late`, no longer counts and no longer holds the block, but when it arrives after all it is taken.
@@ -67,21 +69,26 @@ class PeerSession {
   std::uint64_t barren_generation = 0;  // of the picker, when no new piece was found for this session
   void set_request_queue(std::uint32_t reqq) { reqq_ = reqq; }
   std::uint32_t pipeline_depth(TimePoint now) const;
+  // Near the end it may be asked for more than its pace asks for.
+  bool may_hurry() const {
+    return first_block_ != TimePoint{} && !snubbed && outstanding() < options_.pipeline_new;
+  }
   std::size_t outstanding() const { return outstanding_.size(); }
   void on_requested(BlockRef block, TimePoint now);
-  // Ends the request; nothing if it was not outstanding.
-  bool settle(BlockRef block);
-  bool settle_late(BlockRef block);
+  // A Reject came. Ends the request; false if it was not outstanding.
+  bool settle(BlockRef block, TimePoint now);
+  bool settle_late(BlockRef block, TimePoint now);
   void give_up(BlockRef block);  // outstanding -> late
   std::vector<BlockRef> give_up_all();
+  std::vector<BlockRef> snub();  // gives up all
   // A block came. False, and nothing happens, when it is not outstanding.
   bool on_block(BlockRef block, std::uint32_t bytes, TimePoint now);
   void count_download(std::uint32_t bytes, TimePoint now) { download_.add(bytes, now); }
-  // When it will be snubbed for want of blocks; max() with nothing outstanding.
+  // When it will be snubbed for want of answers; max() with nothing outstanding.
   TimePoint snub_time() const;
-  // In how long a request sent now may be answered, and the last of the outstanding ones.
+  // In how long a request sent now may be answered, and the last of those outstanding and of `more`.
   Duration expected_answer(TimePoint now) const;
-  Duration expected_last(TimePoint now) const;
+  Duration expected_last(std::uint64_t more, TimePoint now) const;
   template <class Visit>
   bool any_outstanding_from_last(Visit visit) const {
     for (auto one = outstanding_.rbegin(); one != outstanding_.rend(); ++one) {
@@ -119,6 +126,8 @@ class PeerSession {
   bool count_refusal(TimePoint now);
   void steer_ramp(TimePoint now);
   double steady_depth(TimePoint now) const;
+  bool take_outstanding(BlockRef block);
+  void on_answer(TimePoint now);
 
   SessionId id_;
   DeviceId device_;
@@ -137,6 +146,9 @@ class PeerSession {
   double rate_at_block_ = 0;            // what it was with the last block
   std::optional<Duration> round_trip_;  // the least seen from a request to its block
   TimePoint last_block_{};              // or the first request after a pause
+  TimePoint last_answer_{};             // the same of any answer
+  Duration longest_gap_{};              // between two blocks, lately
+  Duration patience_;                   // with the next answer
   bool ramping_ = true;
   double ramp_depth_;
   TimePoint first_block_{};

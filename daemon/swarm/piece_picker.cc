@@ -64,6 +64,21 @@ std::optional<BlockRef> PiecePicker::pick_begun(const Wish& wish) {
   return std::nullopt;
 }
 
+std::uint32_t PiecePicker::unasked_of(SessionId owner) const {
+  std::uint32_t count = 0;
+  for (const auto& one : begun_)
+    if (one.owner == owner) count += open(one.piece).free;
+  return count;
+}
+
+std::optional<BlockRef> PiecePicker::pick_of(SessionId owner, const Wish& wish) {
+  for (const auto& [age, piece, its_owner] : begun_) {
+    if (its_owner == owner && wish.pieces.has(piece) && !open(piece).parole)
+      return take_free(open(piece), wish.session);
+  }
+  return std::nullopt;
+}
+
 std::optional<BlockRef> PiecePicker::pick_piece(PieceIndex piece, SessionId session) {
   if (state(piece) == State::Missing && open_count_ < open_max_) start(piece);
   if (state(piece) != State::Open || open(piece).free == 0) return std::nullopt;

@@ -84,6 +84,9 @@ class PiecePicker {
   std::optional<BlockRef> pick(const Wish& wish);
   // The same without a piece that nobody works on yet.
   std::optional<BlockRef> pick_begun(const Wish& wish);
+  // Of the pieces that this session works on: how many blocks are free, and one of them for another.
+  std::uint32_t unasked_of(SessionId owner) const;
+  std::optional<BlockRef> pick_of(SessionId owner, const Wish& wish);
   // A free block of this piece, if it is open or may be opened; it becomes the session's, whoever had it. Not
   // when it is on parole at another.
   std::optional<BlockRef> pick_piece(PieceIndex piece, SessionId session);

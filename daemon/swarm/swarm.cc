@@ -90,7 +90,7 @@ void Swarm::close(PeerSession& session, CloseReason reason, TimePoint now) {
 }
 
 void Swarm::forget(PeerSession& session, TimePoint now) {
-  give_back_requests(session, Farewell::Silent);
+  give_back_requests(session, session.give_up_all(), Farewell::Silent);
   if (session.counts_as_seed) picker_->remove_seed();
   else picker_->remove_peer(session.pieces());
   on_pieces_gone(session, now);

@@ -62,13 +62,13 @@ struct Abilities {
 
 struct Options {
   std::uint32_t open_pieces_max = 32;
-  std::uint32_t pipeline_new = 8;    // requests outstanding to a new session; a snubbed one has 1
+  std::uint32_t pipeline_new = 8;    // requests outstanding to a new session
   std::uint32_t pipeline_min = 2;    // to one whose pace is known
   std::uint32_t pipeline_max = 256;  // and the reqq we announce
   Duration pipeline_time = 100ms;    // of data to keep requested, beyond the round trip
   std::uint32_t upload_slots = 16;   // sessions unchoked at a time
   Duration choke_interval = 10s;     // rotation when more want than there are slots
-  Duration block_timeout = 20s;      // no block for so long with requests outstanding: snubbed
+  Duration block_timeout = 20s;      // the most that any session is given for an answer
   std::uint64_t metadata_bytes = 0;  // BEP 9: of the info dictionary that the driver gives; 0: it does not
 };
 
@@ -262,10 +262,11 @@ class Swarm {
   std::optional<BlockRef> pick_suggested(PeerSession& session, TimePoint now);
   bool leave_shared_to_peers(const PeerSession& session, TimePoint now);
   bool is_left_to_faster(const PeerSession& session, PieceIndex piece, TimePoint now) const;
-  std::optional<BlockRef> pick_from_slower(PeerSession& session, TimePoint now);
+  bool may_move(TimePoint now);
+  std::optional<BlockRef> pick_from_slower(PeerSession& session, double times, TimePoint now);
   wire::BlockSpan span_of(BlockRef block) const;
   enum class Farewell : std::uint8_t { Silent, Cancel };
-  void give_back_requests(PeerSession& session, Farewell farewell);
+  void give_back_requests(PeerSession& session, const std::vector<BlockRef>& blocks, Farewell farewell);
   void snub_silent_sessions(TimePoint now);
   void tell_piece(PieceIndex piece);
   void withhold(PeerSession& session, PieceIndex piece);

@@ -23,13 +23,17 @@ constexpr Duration kTellInterval = 200ms;
 // Who is behind the others by one part in so many lags.
 constexpr std::uint64_t kLagParts = 50;
 // What was cancelled comes by then all the same, or not at all.
-constexpr Duration kDoubtTime = 1s;
+constexpr Duration kDoubtTime = 500ms;
 // How often idle sessions are looked at whose reason to be idle passes with time.
 constexpr Duration kLookInterval = 500ms;
-// Who is to bring a block instead of another must promise to be this many times sooner.
+// Nothing is asked of a session while another one is expected to bring it this many times sooner.
 constexpr int kFasterTimes = 2;
+// Who takes a block over from another must promise to be this many times sooner; and with more requests than
+// its pace asks for, which makes it slower for others, so many times.
+constexpr double kSoonerTimes = 1.5;
+constexpr double kMuchSoonerTimes = 8;
 // ... and save at least this.
-constexpr Duration kWorthwhile = 200ms;
+constexpr Duration kWorthwhile = 50ms;
 // Of the payload at most one part in so many comes twice, of small files a few blocks.
 constexpr std::uint64_t kDuplicateShare = 100;
 constexpr std::uint64_t kDuplicateFree = 4 * std::uint64_t{limits::kBlockBytes};
@@ -59,8 +63,12 @@ bool Swarm::is_directed(const PeerSession& by) const { return by.directs && pick
 
 bool Swarm::request_next(PeerSession& session, TimePoint now) {
   if (!fetching_ || session.choking_us || !session.interested) return false;
-  if (session.outstanding() >= session.pipeline_depth(now) || !may_request()) return false;
-  const auto block = is_directed(session) ? pick_suggested(session, now) : pick_for(session, now);
+  if (!may_request()) return false;
+  std::optional<BlockRef> block;
+  if (session.outstanding() < session.pipeline_depth(now))
+    block = is_directed(session) ? pick_suggested(session, now) : pick_for(session, now);
+  else if (picker_->all_begun() && session.may_hurry())
+    block = pick_from_slower(session, kMuchSoonerTimes, now);
   if (!block) return false;
   idle_since_.reset();
   const auto span = span_of(*block);
@@ -83,7 +91,7 @@ std::optional<BlockRef> Swarm::pick_for(PeerSession& session, TimePoint now) {
   const bool end_game = picker_->all_requested();
   if (only_unshared || end_game) wake_at(last_look_ + kLookInterval);
   else if (picker_->open_pieces() < picker_->open_max()) session.barren_generation = picker_->generation();
-  return end_game ? pick_from_slower(session, now) : std::nullopt;
+  return end_game ? pick_from_slower(session, kSoonerTimes, now) : std::nullopt;
 }
 
 // What it suggested and nobody sends us, in its order; what was begun is finished first. The end game is for
@@ -100,9 +108,9 @@ std::optional<BlockRef> Swarm::pick_suggested(PeerSession& session, TimePoint no
     suggested.pop_front();
     if (block) return block;
   }
-  if (picker_->all_requested()) {
+  if (picker_->all_begun()) {
     wake_at(last_look_ + kLookInterval);
-    return pick_from_slower(session, now);
+    if (const auto block = pick_from_slower(session, kSoonerTimes, now)) return block;
   }
   // A suggestion may be lost, or never come: nobody waits for one while there is nothing else to wait for.
   for (const auto& [id, other] : sessions_)
@@ -197,12 +205,17 @@ bool Swarm::is_left_to_faster(const PeerSession& session, PieceIndex piece, Time
   });
 }
 
-// End game: the block that is expected last of all, if this session would bring it much sooner. The slow one
-// is told to forget it; what was sent already comes twice.
-std::optional<BlockRef> Swarm::pick_from_slower(PeerSession& session, TimePoint now) {
+// Both what came twice and what may yet come twice count.
+bool Swarm::may_move(TimePoint now) {
   while (!moves_.empty() && now - moves_.front() >= kDoubtTime) moves_.pop_front();
   const auto doubtful = totals_.duplicate + moves_.size() * limits::kBlockBytes;
-  if (doubtful >= std::max(kDuplicateFree, geometry_.size() / kDuplicateShare)) return std::nullopt;
+  return doubtful < std::max(kDuplicateFree, geometry_.size() / kDuplicateShare);
+}
+
+// End game: the block that is expected last of all, if this session would bring it sooner. As long as the
+// slow one has not been asked for all of its piece, one that it was not asked for; then one that it was: it
+// is told to forget it, and what was sent already comes twice.
+std::optional<BlockRef> Swarm::pick_from_slower(PeerSession& session, double times, TimePoint now) {
   // If they all kept the same pace to the end, this is when it were: a download that our own link holds up is
   // not helped.
   std::size_t outstanding = 1;
@@ -215,13 +228,17 @@ std::optional<BlockRef> Swarm::pick_from_slower(PeerSession& session, TimePoint 
   std::vector<std::pair<Duration, PeerSession*>> slower;
   for (const auto& [id, other] : sessions_) {
     if (other.get() == &session || other->outstanding() == 0) continue;
-    const Duration last = other->expected_last(now);
-    if (last > expected * kFasterTimes && last > expected + kWorthwhile)
+    const Duration last = other->expected_last(picker_->unasked_of(id), now);
+    if (seconds_of(last) > seconds_of(expected) * times && last > expected + kWorthwhile)
       slower.emplace_back(last, other.get());
   }
   // Stable, so that equals stay in the order of their ids.
   std::stable_sort(slower.begin(), slower.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
+  for (const auto& [last, other] : slower) {
+    if (const auto block = picker_->pick_of(other->id(), {session.id(), session.pieces()})) return block;
+  }
+  if (!may_move(now)) return std::nullopt;
   std::optional<BlockRef> found;
   for (const auto& [last, other] : slower) {
     const bool taken = other->any_outstanding_from_last([&](const BlockRef& block) {
@@ -241,8 +258,8 @@ std::optional<BlockRef> Swarm::pick_from_slower(PeerSession& session, TimePoint 
   return found;
 }
 
-void Swarm::give_back_requests(PeerSession& session, Farewell farewell) {
-  for (const auto& block : session.give_up_all()) {
+void Swarm::give_back_requests(PeerSession& session, const std::vector<BlockRef>& blocks, Farewell farewell) {
+  for (const auto& block : blocks) {
     picker_->release(block, session.id());
     const auto span = span_of(block);
     charge(-std::int64_t{span.length});
@@ -254,15 +271,14 @@ void Swarm::give_back_requests(PeerSession& session, Farewell farewell) {
 void Swarm::snub_silent_sessions(TimePoint now) {
   for (const auto& [id, session] : sessions_) {
     if (session->snub_time() > now) continue;
-    session->snubbed = true;
-    give_back_requests(*session, Farewell::Cancel);
+    give_back_requests(*session, session->snub(), Farewell::Cancel);
   }
 }
 
 void Swarm::set_fetching(bool fetching, TimePoint now) {
   if (std::exchange(fetching_, fetching) == fetching) return;
   for (const auto& [id, session] : sessions_) {
-    if (!fetching) give_back_requests(*session, Farewell::Cancel);
+    if (!fetching) give_back_requests(*session, session->give_up_all(), Farewell::Cancel);
     update_interest(*session);
   }
   pump_all(now);
@@ -286,7 +302,7 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
     return BlockVerdict::Unwanted;
   }
   const bool asked = session->on_block(*block, span.length, now);
-  const bool late = !asked && session->settle_late(*block);
+  const bool late = !asked && session->settle_late(*block, now);
   if (late) charge(span.length);
   PiecePicker::Receipt receipt;
   if (asked || (late && fetching_)) receipt = picker_->receive(*block, id, session->device());

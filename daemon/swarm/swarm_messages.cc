@@ -40,7 +40,7 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Choke&, TimePoin
   session.choking_us = true;
   // BEP 6: every request is still answered, by its block or by a Reject. BEP 3: all are forgotten.
   if (session.abilities().fast && session.outstanding() > 0) return std::nullopt;
-  give_back_requests(session, Farewell::Silent);
+  give_back_requests(session, session.give_up_all(), Farewell::Silent);
   pump_all(now);
   return std::nullopt;
 }
@@ -134,8 +134,8 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Cancel& message,
 Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Reject& message, TimePoint now) {
   const auto block = session.block_of(message.block);
   if (!block) return CloseReason::MalformedMessage;  // we never ask for such a block
-  if (!session.settle(*block)) {
-    session.settle_late(*block);
+  if (!session.settle(*block, now)) {
+    if (session.settle_late(*block, now)) pump(session, now);
     return std::nullopt;
   }
   charge(-std::int64_t{message.block.length});

@@ -65,7 +65,7 @@ class Pair {
   void step() {
     const auto place = input_.below(kPlaces);
     const auto session = ids_[place];
-    switch (input_.below(16)) {
+    switch (input_.below(17)) {
       case 0: have(session, piece()); break;
       case 1: lose_piece(session, piece()); break;
       case 2:
@@ -84,6 +84,7 @@ class Pair {
       case 12: withdraw(); break;
       case 13: set_open_max(); break;
       case 14: set_order(); break;
+      case 15: pick_of(session, ids_[input_.below(kPlaces)]); break;
       default: CHECK(picker_.missing_at_peers() == naive_.missing_at_peers());
     }
     if (++steps_ % kChecksApart == 0) compare();
@@ -200,6 +201,13 @@ class Pair {
     const auto expected = naive_.begun(wish);
     CHECK(picker_.pick_begun({{wish.session}, has, wish.open_new, wish.only_unshared}) == expected);
     if (expected) naive_.take(*expected, wish.session);
+  }
+  void pick_of(Number session, Number owner) {
+    const auto has = bitfield(session);
+    const auto expected = naive_.of_owner(owner, {.session = session});
+    CHECK(picker_.unasked_of({owner}) == naive_.unasked_of(owner));
+    CHECK(picker_.pick_of({owner}, {{session}, has}) == expected);
+    if (expected) naive_.take(*expected, session);
   }
   void suggested(Number session, PieceIndex piece) {
     const auto expected = naive_.of_piece(piece, session);

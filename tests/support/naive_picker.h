@@ -102,6 +102,18 @@ class NaivePicker {
     return oldest(
         wish, [&](const Piece& piece, Number number) { return !piece.parole && may_choose(number, wish); });
   }
+  std::optional<swarm::BlockRef> of_owner(Number owner, const Wish& wish) const {
+    return oldest(wish, [&](const Piece& piece, Number) { return !piece.parole && piece.owner == owner; });
+  }
+  Number unasked_of(Number owner) const {
+    Number count = 0;
+    for (const auto& piece : pieces) {
+      if (piece.state == State::Open && piece.owner == owner)
+        count += static_cast<Number>(std::count_if(piece.blocks.begin(), piece.blocks.end(),
+                                                   [](const Block& block) { return block.is_free(); }));
+    }
+    return count;
+  }
   std::optional<swarm::BlockRef> of_piece(PieceIndex piece, Number session) const {
     const auto& it = pieces[piece.value];
     if (it.state == State::Missing)
