@@ -19,13 +19,21 @@ void Origin::on_requested(PieceIndex piece, SessionId session, TimePoint now) {
   place.state = State::Taken;
 }
 
-void Origin::on_holders(PieceIndex piece, std::uint32_t holders, TimePoint now) {
-  const auto state = holders == 0 ? State::Unsent : holders == 1 ? State::Shared : State::Settled;
+bool Origin::is_awaited(PieceIndex piece, SessionId session) const {
+  return is_in_window(piece) && places_[piece.value].session == session;
+}
+
+void Origin::on_holders(PieceIndex piece, Holders holders, TimePoint now) {
+  const bool nobody = holders.count == 0 || !holders.is_proven;
+  const auto state = holders.count == 0   ? State::Unsent
+                     : !holders.is_proven ? State::Claimed
+                     : holders.count == 1 ? State::Shared
+                                          : State::Settled;
   auto& place = places_[piece.value];
-  if (place.state == state || (holders == 0 && is_in_window(piece))) return;
+  if (place.state == state || (nobody && is_in_window(piece))) return;
   const auto session = place.session;
   const auto since = take_from_window(piece);
-  if (since && holders > 0) {
+  if (since) {
     smooth(usual_time_, now - *since);
     smooth(windows_[session].usual_time, now - *since);
   }
@@ -33,6 +41,7 @@ void Origin::on_holders(PieceIndex piece, std::uint32_t holders, TimePoint now) 
   if (place.state == State::Settled) ++unsettled_;
   if (state == State::Settled) --unsettled_;
   if (state == State::Unsent) unsent_.push_front(piece);
+  if (state == State::Claimed) claimed_.push_back(piece);
   if (state == State::Shared) shared_.push_back({piece, now});
   place.state = state;
 }
@@ -65,6 +74,7 @@ std::optional<PieceIndex> Origin::assign(SessionId session, const Bitfield& piec
   drop_stale();
   std::optional<PieceIndex> piece;
   if (!unsent_.empty()) piece = unsent_.front();
+  if (!piece) piece = first_claimed(pieces);
   if (!piece) piece = slow_in_window(session, pieces, now);
   if (!piece) piece = overdue_shared(pieces, now);
   if (piece) put(*piece, session, now);
@@ -97,6 +107,13 @@ std::optional<PieceIndex> Origin::slow_in_window(SessionId session, const Bitfie
     }
   }
   return piece;
+}
+
+std::optional<PieceIndex> Origin::first_claimed(const Bitfield& pieces) const {
+  for (std::size_t i = 0; i < std::min(claimed_.size(), kLook); ++i) {
+    if (places_[claimed_[i].value].state == State::Claimed && !pieces.has(claimed_[i])) return claimed_[i];
+  }
+  return std::nullopt;
 }
 
 std::optional<PieceIndex> Origin::overdue_shared(const Bitfield& pieces, TimePoint now) const {
@@ -134,6 +151,7 @@ Duration Origin::patience(const Window& window) const {
 
 void Origin::drop_stale() {
   while (!unsent_.empty() && places_[unsent_.front().value].state != State::Unsent) unsent_.pop_front();
+  while (!claimed_.empty() && places_[claimed_.front().value].state != State::Claimed) claimed_.pop_front();
   while (!shared_.empty() && places_[shared_.front().piece.value].state != State::Shared) shared_.pop_front();
 }
 
@@ -149,7 +167,7 @@ std::optional<TimePoint> Origin::take_from_window(PieceIndex piece) {
 
 std::string Origin::picture() const {
   std::string text;
-  for (const auto& place : places_) text += "UST1#"[static_cast<int>(place.state)];
+  for (const auto& place : places_) text += "UCST1#"[static_cast<int>(place.state)];
   return text;
 }
 

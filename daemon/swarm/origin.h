@@ -10,6 +10,9 @@
 //   suggested -> taken    on_requested(): the session has begun to ask for it
 //   any -> shared         on_holders(1): a peer has it (its Have): what follows is the peers' business
 //   any -> settled        on_holders(2 or more)
+//   any -> claimed        on_holders(nobody proven): whoever says to have it never took a piece from us and
+//                         announced it. That may be another source, or a lie: it is sent when nothing is
+//                         unsent, and no peer's word can end the mode
 //   any -> unsent         on_holders(0): nobody who is connected has it any more;
 //                         on_closed(): it was in the window of a session that is gone
 // and, when nothing is unsent, so that nobody waits for a slow one while our uplink has nothing to do:
@@ -27,8 +30,8 @@
 // that are not settled. The mode is on as long as there are any: the others hold two copies when it ends.
 //
 // Pieces are sent in ascending order from a random one on: neighbours on the disk, and two origins begin at
-// different ends. Memory: 12 bytes a piece. Cost: O(1); when nothing is unsent,
-// assign() looks at all windows and at most kLook shared pieces.
+// different ends. Memory: 16 bytes a piece. Cost: O(1); when nothing is unsent,
+// assign() looks at all windows and at most kLook claimed and shared pieces.
 #pragma once
 
 #include <deque>
@@ -45,6 +48,14 @@
 
 namespace p2p::swarm {
 
+// How many peers have a piece, and whether one of them has shown that it takes part: it announced a piece
+// that it had from us.
+struct Holders {
+  Holders(std::uint32_t number, bool proven = true) : count(number), is_proven(proven) {}
+  std::uint32_t count;
+  bool is_proven;
+};
+
 class Origin {
  public:
   // What a session should have to do beyond what it has asked for: a suggestion takes this long to come, be
@@ -60,7 +71,7 @@ class Origin {
   static constexpr Duration kUsualLeast = 200ms;  // shorter times are taken for chance
   static constexpr std::size_t kLook = 64;        // shared pieces, in one assign()
 
-  // `holders(piece)`: how many peers have it.
+  // `holders(piece)` gives Holders.
   template <class Holders>
   Origin(std::uint32_t pieces, Random& random, Holders holders) : places_(pieces), unsettled_(pieces) {
     const auto first = pieces == 0 ? 0 : static_cast<std::uint32_t>(random.below(pieces));
@@ -72,7 +83,9 @@ class Origin {
   }
 
   void on_requested(PieceIndex piece, SessionId session, TimePoint now);
-  void on_holders(PieceIndex piece, std::uint32_t holders, TimePoint now);
+  // True when the piece was in the window of this session, which announced it: it is proven from now on.
+  bool is_awaited(PieceIndex piece, SessionId session) const;
+  void on_holders(PieceIndex piece, Holders holders, TimePoint now);
   // Gives back what was in its window; the caller says with on_holders() what others have of it.
   std::vector<PieceIndex> on_closed(SessionId session);
 
@@ -84,11 +97,11 @@ class Origin {
   // Until when what is in the session's window may be expected of it; the past when there is nothing.
   TimePoint awaited_until(SessionId session) const;
   std::uint32_t unsettled() const { return unsettled_; }
-  // For tests: U unsent, S suggested, T taken, 1 shared, # settled.
+  // For tests: U unsent, C claimed, S suggested, T taken, 1 shared, # settled.
   std::string picture() const;
 
  private:
-  enum class State : std::uint8_t { Unsent, Suggested, Taken, Shared, Settled };
+  enum class State : std::uint8_t { Unsent, Claimed, Suggested, Taken, Shared, Settled };
   struct Place {
     State state = State::Unsent;
     bool at_slow_one = false;  // shared
@@ -107,15 +120,17 @@ class Origin {
   Duration patience(const Window& window) const;
   bool is_slow(const Window& window) const;
   bool is_in_window(PieceIndex piece) const;
-  void drop_stale();                                            // from the front of unsent_ and shared_
+  void drop_stale();                                            // from the front of the three queues
   std::optional<TimePoint> take_from_window(PieceIndex piece);  // since when it was there
   void put(PieceIndex piece, SessionId session, TimePoint now);
   std::optional<PieceIndex> slow_in_window(SessionId session, const Bitfield& pieces, TimePoint now) const;
+  std::optional<PieceIndex> first_claimed(const Bitfield& pieces) const;
   std::optional<PieceIndex> overdue_shared(const Bitfield& pieces, TimePoint now) const;
 
   std::vector<Place> places_;
-  std::deque<PieceIndex> unsent_;  // and some that are not any more
-  std::deque<Entry> shared_;       // since when; and some that are not any more
+  std::deque<PieceIndex> unsent_;   // and some that are not any more
+  std::deque<PieceIndex> claimed_;  // and some that are not any more
+  std::deque<Entry> shared_;        // since when; and some that are not any more
   std::map<SessionId, Window> windows_;
   std::uint32_t unsettled_;
   std::optional<Duration> usual_time_;  // of all sessions

@@ -53,6 +53,7 @@ class PeerSession {
   bool remove_piece(PieceIndex piece) { return pieces_.clear(piece); }
   std::uint32_t wanted = 0;     // pieces that it has and we lack
   bool counts_as_seed = false;  // in the picker's availability
+  bool is_proven = false;       // while we direct: it announced a piece that it had from us
   bool was_corrected = false;   // it rejected what it claims to have; it counts piece by piece from then on
   // Haves that it was not told yet because it has the pieces. Bounded: a complete peer, which is told when we
   // are complete too, learns of that only by what we ask for when the share has more pieces.

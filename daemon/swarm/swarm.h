@@ -153,6 +153,7 @@ struct Evidence {
 
 class Origin;
 struct Contender;
+struct Holders;
 class PeerSession;
 class PieceInquiry;
 class PiecePicker;
@@ -287,7 +288,9 @@ class Swarm {
   void direct(PeerSession& session, TimePoint now);
   void direct_all(TimePoint now);
   void on_pieces_seen(const Bitfield& pieces, TimePoint now);
-  void on_pieces_gone(const PeerSession& session, TimePoint now);
+  void on_pieces_gone(PeerSession& session, TimePoint now);
+  void prove(PeerSession& session, PieceIndex piece, TimePoint now);
+  Holders holders(PieceIndex piece) const;
   void tell_holders(PieceIndex piece, TimePoint now);
   void close_window(const PeerSession& session, TimePoint now);
 

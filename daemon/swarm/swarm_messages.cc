@@ -74,6 +74,7 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Have& message, T
     session.counts_as_seed = true;
   }
   if (origin_) {
+    prove(session, message.piece, now);
     tell_holders(message.piece, now);
     tell_direction();
     if (directing_ && is_turn_over(session, now)) run_choker(now);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Origin mode: who is told to fetch which piece from us. The plan is Origin's.
+#include <algorithm>
 #include <memory>
 
 #include "daemon/swarm/origin.h"
@@ -11,7 +12,7 @@ namespace p2p::swarm {
 
 void Swarm::begin_origin(TimePoint now) {
   origin_ = std::make_unique<Origin>(geometry_.pieces(), random_,
-                                     [this](PieceIndex piece) { return picker_->availability(piece); });
+                                     [this](PieceIndex piece) { return holders(piece); });
   tell_direction();
   direct_all(now);
 }
@@ -51,8 +52,9 @@ void Swarm::on_pieces_seen(const Bitfield& pieces, TimePoint now) {
 
 // Called when the picker has forgotten the session. Somebody who had everything is believed to be still
 // there for the others: both of us were complete, which ends a link.
-void Swarm::on_pieces_gone(const PeerSession& session, TimePoint now) {
+void Swarm::on_pieces_gone(PeerSession& session, TimePoint now) {
   if (!origin_) return;
+  session.is_proven = false;
   close_window(session, now);
   if (session.pieces().all()) return;
   for (std::uint32_t i = 0; i < session.pieces().size(); ++i) {
@@ -61,8 +63,23 @@ void Swarm::on_pieces_gone(const PeerSession& session, TimePoint now) {
   tell_direction();
 }
 
+// It announced the piece. When we gave it that one, what it says of others is believed as well.
+void Swarm::prove(PeerSession& session, PieceIndex piece, TimePoint now) {
+  if (session.is_proven || !origin_->is_awaited(piece, session.id())) return;
+  session.is_proven = true;
+  on_pieces_seen(session.pieces(), now);
+}
+
+Holders Swarm::holders(PieceIndex piece) const {
+  const auto count = picker_->availability(piece);
+  const bool proven = count > 0 && std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& one) {
+                        return one.second->is_proven && one.second->pieces().has(piece);
+                      });
+  return {count, proven};
+}
+
 void Swarm::tell_holders(PieceIndex piece, TimePoint now) {
-  if (origin_) origin_->on_holders(piece, picker_->availability(piece), now);
+  if (origin_) origin_->on_holders(piece, holders(piece), now);
 }
 
 void Swarm::close_window(const PeerSession& session, TimePoint now) {

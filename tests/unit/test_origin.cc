@@ -101,6 +101,25 @@ TEST(what_was_seen_at_a_peer_is_suggested_to_nobody) {
   for (const auto piece : plan.fill(kOne)) EXPECT(piece != PieceIndex{1});
 }
 
+TEST(what_is_only_claimed_is_sent_when_nothing_is_unsent) {
+  Plan plan("....");
+  plan.origin.on_holders(PieceIndex{1}, {2, false}, at(0s));
+  plan.origin.on_holders(PieceIndex{2}, {1, false}, at(0s));
+  EXPECT_EQ(plan.origin.picture(), "UCCU");
+  EXPECT_EQ(plan.origin.unsettled(), 4u);
+
+  auto pieces = plan.fill(kOne);
+  for (const auto piece : plan.fill(kOther)) pieces.push_back(piece);
+
+  EXPECT_EQ(pieces.size(), 4u);
+  EXPECT(pieces[2] == PieceIndex{1});
+  EXPECT(pieces[3] == PieceIndex{2});
+  plan.origin.on_holders(PieceIndex{1}, {3, false}, at(1s));  // still in a window
+  EXPECT_EQ(plan.count('S'), 4u);
+  plan.origin.on_holders(PieceIndex{1}, {3, true}, at(1s));
+  EXPECT_EQ(plan.origin.unsettled(), 3u);
+}
+
 TEST(what_leaves_with_its_session_goes_to_another) {
   Plan plan("...");
   const auto window = plan.fill(kOne);
@@ -216,6 +235,25 @@ TEST(the_only_source_suggests_disjoint_pieces_until_others_have_two_copies) {
   EXPECT(world.closed_for(one, CloseReason::NothingToExchange));
   EXPECT_EQ(told_direction(world, other), std::optional(true));  // still as it was at the opening
   world.say(other, wire::Have{PieceIndex{3}});
+}
+
+// It has everything, says who never took a piece from us: one may be another source, or a liar.
+TEST(who_took_nothing_from_us_is_not_believed) {
+  World world("####");
+  const auto one = world.taker(1);
+  world.say(one, wire::Have{PieceIndex{3}});
+  const auto first = world.take<wire::Suggest>(one);
+  const auto liar = world.open(2);
+  world.say(liar, wire::HaveAll{});
+  const auto other_liar = world.open(3);
+  world.say(other_liar, wire::HaveAll{});
+  EXPECT(world.swarm.directs());
+
+  std::size_t suggested = first.size();
+  for (const auto& suggest : first) world.say(one, wire::Have{suggest.piece});
+  suggested += world.take<wire::Suggest>(one).size();
+
+  EXPECT(suggested >= 3u);
 }
 
 TEST(a_peer_that_leaves_with_the_only_copy_brings_its_pieces_back) {
@@ -448,6 +486,7 @@ int main() {
       cmocka_unit_test(a_fast_session_gets_a_larger_window),
       cmocka_unit_test(a_session_is_awaited_while_its_window_may_still_bring_something),
       cmocka_unit_test(what_was_seen_at_a_peer_is_suggested_to_nobody),
+      cmocka_unit_test(what_is_only_claimed_is_sent_when_nothing_is_unsent),
       cmocka_unit_test(what_leaves_with_its_session_goes_to_another),
       cmocka_unit_test(a_piece_that_nobody_has_any_more_is_sent_again),
       cmocka_unit_test(what_somebody_asks_for_unasked_is_his),
@@ -456,6 +495,7 @@ int main() {
       cmocka_unit_test(what_a_slow_one_holds_goes_to_a_fast_one_when_nothing_is_unsent),
       cmocka_unit_test(patience_grows_with_what_pieces_take),
       cmocka_unit_test(the_only_source_suggests_disjoint_pieces_until_others_have_two_copies),
+      cmocka_unit_test(who_took_nothing_from_us_is_not_believed),
       cmocka_unit_test(a_peer_that_leaves_with_the_only_copy_brings_its_pieces_back),
       cmocka_unit_test(who_has_nobody_to_direct_sleeps),
       cmocka_unit_test(a_choked_peer_has_no_window),
