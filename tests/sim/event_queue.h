@@ -21,6 +21,8 @@ enum class Happening : std::uint8_t {
   Dialled,     // a: member that dialled, b: the one dialled
   SpaceRetry,  // a: member
   Script,      // a: number of the script
+  LeavesRead,  // a: direction whose oldest request for leaves can be answered
+  Attack,      // a: hostile member
 };
 
 struct Event {

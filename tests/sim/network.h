@@ -33,6 +33,7 @@ struct NetworkOptions {
 struct Item {
   wire::Message message;
   std::uint32_t bytes = 0;  // with its head
+  bool bad = false;         // a Piece whose payload is not what was published
 };
 
 class Network {

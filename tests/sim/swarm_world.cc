@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kBatchBlocks = 16;
 constexpr std::uint32_t kPieceHead = 13;
+constexpr std::uint32_t kHashesHead = 53;
+constexpr std::uint64_t kFaultSeed = 0x6661756c74;
 constexpr Duration kSpaceRetry = 2s;
 constexpr std::size_t kViolations = 20;
 
@@ -25,6 +27,10 @@ std::uint32_t bytes_of(const wire::Message& message) {
   if (const auto* extended = std::get_if<wire::Extended>(&message))
     return static_cast<std::uint32_t>(6 + extended->payload.size());
   if (const auto* piece = std::get_if<wire::Piece>(&message)) return kPieceHead + piece->block.length;
+  if (const auto* hashes = std::get_if<wire::Hashes>(&message))
+    return static_cast<std::uint32_t>(kHashesHead + hashes->hashes.size());
+  if (std::holds_alternative<wire::HashRequest>(message) || std::holds_alternative<wire::HashReject>(message))
+    return kHashesHead;
   const bool has_block = std::holds_alternative<wire::Request>(message) ||
                          std::holds_alternative<wire::Cancel>(message) ||
                          std::holds_alternative<wire::Reject>(message);
@@ -40,6 +46,8 @@ SwarmWorld::SwarmWorld(const meta::Geometry& geometry, std::uint64_t seed, World
       seed_(seed),
       options_(options),
       random_(seed),
+      faults_(seed ^ kFaultSeed),
+      payload_(geometry),
       network_(events_, *this, options.network) {}
 
 SwarmWorld::~SwarmWorld() = default;
@@ -49,9 +57,13 @@ SwarmWorld::Member SwarmWorld::add(const MemberOptions& options) {
   auto& state = members_.emplace_back();
   state.random = std::make_unique<Random>(seed_ * 100'003 + member);
   state.options = options;
-  state.stored = swarm::Bitfield(geometry_.pieces(), options.seed);
+  state.stored = swarm::Bitfield(geometry_.pieces(), options.seed || Hostile::has_all(options.attack));
   state.swarm = std::make_unique<swarm::Swarm>(geometry_, state.stored, options.swarm, *state.random);
   state.book = std::make_unique<swarm::PeerBook>(device(member), options.links_wanted, *state.random);
+  if (options.attack == Attack::None) return member;
+  state.hostile = std::make_unique<Hostile>(options.attack, options.share, geometry_,
+                                            (seed_ * 100'003 + member) ^ kFaultSeed);
+  events_.at(events_.now() + Hostile::kTick, Happening::Attack, member);
   return member;
 }
 
@@ -148,9 +160,10 @@ void SwarmWorld::on_dialled(Member member, Member other) {
   auto& state = members_[member];
   auto& far = members_[other];
   if (state.left) return;
-  const bool refused = far.left || network_.are_apart(member, other) ||
-                       far.book->is_banned(device(member), events_.now()) ||
-                       far.book->connected() >= limits::kLinksPerShare;
+  if (state.hostile != nullptr) state.hostile->dialling.erase(other);
+  const bool refused =
+      far.left || network_.are_apart(member, other) || far.book->is_banned(device(member), events_.now()) ||
+      state.book->is_banned(device(other), events_.now()) || far.book->connected() >= limits::kLinksPerShare;
   if (are_linked(member, other)) {
     state.book->on_connected(device(other));
   } else if (refused) {
@@ -170,6 +183,7 @@ void SwarmWorld::close(LinkNumber number) {
     auto& state = members_[link.ends[side].member];
     state.swarm->close_session(link.ends[side].session, events_.now());
     state.book->on_disconnected(device(link.ends[1 - side].member), events_.now());
+    if (state.hostile != nullptr) state.hostile->forget(number);
   }
   for (const auto& end : links_[number].ends) {
     settle(end.member);
@@ -215,7 +229,13 @@ void SwarmWorld::happen(const Event& event) {
     case Happening::SpaceRetry:
       members_[event.a].swarm->set_fetching(true, event.time);
       return settle(event.a);
-    case Happening::Script: look_ = true; return scripts_[event.a]();
+    case Happening::Script: {
+      look_ = true;
+      const auto script = scripts_[event.a];  // it may add others
+      return script();
+    }
+    case Happening::LeavesRead: return on_leaves_read(event.a);
+    case Happening::Attack: return attack(event.a);
   }
 }
 
@@ -247,16 +267,25 @@ void SwarmWorld::act(Member member, const swarm::Action& action) {
       if (++end_of(direction).outstanding > limits::kRequestsFromPeer)
         violate(member, "more requests outstanding than allowed");
     }
+    // An honest peer answers what was cancelled too; no other one is waited for.
+    if (std::holds_alternative<wire::Cancel>(sent->message) && is_hostile(far_end_of(direction).member))
+      end_of(direction).outstanding -= std::min(end_of(direction).outstanding, 1u);
     look_ = look_ || std::holds_alternative<wire::Extended>(sent->message);
-    send(direction, sent->message, bytes_of(sent->message));
+    send(direction, sent->message);
   } else if (const auto* filled = std::get_if<swarm::PieceFilled>(&action)) {
     check_piece(member, filled->piece);
+  } else if (const auto* discarded = std::get_if<swarm::PieceDiscarded>(&action)) {
+    state.buffers.erase(discarded->piece);
+  } else if (const auto* convicted = std::get_if<swarm::DeviceConvicted>(&action)) {
+    convict(member, *convicted);
   } else if (const auto* ready = std::get_if<swarm::UploadReady>(&action)) {
     pump_upload(direction_of(member, ready->session));
   } else if (const auto* closed = std::get_if<swarm::CloseSession>(&action)) {
-    if (closed->reason != swarm::CloseReason::NothingToExchange)
-      violate(member, fmt::format("an honest member was cut: {}", describe(closed->reason)));
-    const auto link = direction_of(member, closed->session) / 2;
+    const auto direction = direction_of(member, closed->session);
+    const auto link = direction / 2;
+    const auto far = far_end_of(direction).member;
+    if (closed->reason != swarm::CloseReason::NothingToExchange && !is_hostile(far))
+      violate(member, fmt::format("honest member {} was cut: {}", far, describe(closed->reason)));
     if (closed->reason == swarm::CloseReason::NothingToExchange) {
       for (const int side : {0, 1})
         members_[links_[link].ends[side].member].book->on_complete(
@@ -266,12 +295,22 @@ void SwarmWorld::act(Member member, const swarm::Action& action) {
   } else if (std::holds_alternative<swarm::Completed>(action)) {
     state.completed_at = now();
     if (!state.stored.all()) violate(member, "complete without all pieces");
+    check_sums(member);
     look_ = true;
   }
 }
 
-void SwarmWorld::send(Direction direction, wire::Message message, std::uint32_t bytes) {
-  network_.send(direction, {std::move(message), bytes});
+void SwarmWorld::send(Direction direction, wire::Message message) {
+  auto* hostile = members_[end_of(direction).member].hostile.get();
+  if (hostile == nullptr) return put(direction, std::move(message), false);
+  Hostile::Outbox out;
+  hostile->on_send(direction / 2, std::move(message), events_.now(), out);
+  put_all(direction, std::move(out));
+}
+
+void SwarmWorld::put(Direction direction, wire::Message message, bool bad) {
+  const auto bytes = bytes_of(message);
+  network_.send(direction, {std::move(message), bytes, bad});
   if (pending(direction) > limits::kSendLowWaterBytes) end_of(direction).is_full = true;
 }
 
@@ -294,7 +333,8 @@ void SwarmWorld::pump_upload(Direction direction) {
       end.reading.push_back(block);
       end.reading_bytes += block.length;
     }
-    events_.at(events_.now() + options_.read_time, Happening::Read, direction, count);
+    end.read_at = std::max(end.read_at, events_.now() + disk_time(end.member, options_.read_time));
+    events_.at(end.read_at, Happening::Read, direction, count);
   }
 }
 
@@ -305,7 +345,7 @@ void SwarmWorld::on_read(Direction direction, std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto block = end.reading[i];
     end.reading_bytes -= block.length;
-    send(direction, wire::Piece{block, {}}, kPieceHead + block.length);
+    send(direction, wire::Piece{block, {}});
     members_[end.member].swarm->on_upload_sent(end.session, block, events_.now());
   }
   end.reading.erase(end.reading.begin(), end.reading.begin() + count);
@@ -322,23 +362,56 @@ void SwarmWorld::on_left(Direction direction) {
 
 void SwarmWorld::on_item(Direction direction, const Item& item) {
   const auto& end = far_end_of(direction);
-  auto& swarm = *members_[end.member].swarm;
+  auto& state = members_[end.member];
   note(item.message.index());
-  if (const auto* piece = std::get_if<wire::Piece>(&item.message)) {
+  if (item.bad) note(1);
+  if (std::holds_alternative<wire::Piece>(item.message) ||
+      std::holds_alternative<wire::Reject>(item.message)) {
     auto& outstanding = far_end_of(direction).outstanding;
     outstanding -= std::min(outstanding, 1u);
-    swarm.on_block(end.session, piece->block, events_.now());
-    auto& nearly_at = members_[end.member].nearly_complete_at;
-    if (nearly_at == Duration{} && swarm.totals().downloaded * 100 >= geometry_.size() * 99)
-      nearly_at = now();
-  } else {
-    if (std::holds_alternative<wire::Reject>(item.message)) {
-      auto& outstanding = far_end_of(direction).outstanding;
-      outstanding -= std::min(outstanding, 1u);
-    }
-    swarm.on_message(end.session, item.message, events_.now());
   }
+  if (state.hostile != nullptr) {
+    Hostile::Outbox out;
+    const bool hears = state.hostile->on_receive(direction / 2, item.message, out);
+    put_all(direction ^ 1, std::move(out));
+    if (!hears) return;
+  }
+  if (const auto* piece = std::get_if<wire::Piece>(&item.message)) on_piece(direction, *piece, item.bad);
+  else state.swarm->on_message(end.session, item.message, events_.now());
   settle(end.member);
+  const auto* request = std::get_if<wire::HashRequest>(&item.message);
+  if (request != nullptr && swarm::LeafServer::concerns(request->range))
+    answer_leaves(direction ^ 1, request->range);
+}
+
+void SwarmWorld::on_piece(Direction direction, const wire::Piece& piece, bool bad) {
+  const auto& end = far_end_of(direction);
+  auto& state = members_[end.member];
+  bad = bad && state.hostile == nullptr;
+  const auto verdict = state.swarm->on_block(end.session, piece.block, events_.now());
+  if (verdict == swarm::BlockVerdict::Unwanted) state.unwanted += piece.block.length;
+  if (bad) ++bad_blocks_[{end_of(direction).member, end.member}];
+  if (verdict == swarm::BlockVerdict::Keep) keep(end.member, piece.block, bad);
+  if (state.nearly_complete_at == Duration{} &&
+      state.swarm->totals().downloaded * 100 >= geometry_.size() * 99)
+    state.nearly_complete_at = now();
+}
+
+void SwarmWorld::keep(Member member, const wire::BlockSpan& span, bool bad) {
+  auto& blocks = members_[member].buffers[span.piece];
+  blocks.resize(geometry_.blocks(span.piece));
+  auto& block = blocks[span.begin / limits::kBlockBytes];
+  if (block == Block::Good) violate(member, "a block was kept twice");
+  block = bad ? Block::Bad : Block::Good;
+}
+
+// A block that did not come is none that was published.
+BadBlocks SwarmWorld::bad_blocks(Member member, PieceIndex piece) const {
+  BadBlocks bad;
+  const auto& blocks = members_[member].buffers.at(piece);
+  for (std::uint32_t i = 0; i < blocks.size(); ++i)
+    if (blocks[i] != Block::Good) bad.insert({i});
+  return bad;
 }
 
 // Verified and written one after the other.
@@ -346,20 +419,30 @@ void SwarmWorld::check_piece(Member member, PieceIndex piece) {
   auto& state = members_[member];
   const double bytes = geometry_.piece_bytes(piece);
   const Duration verify(static_cast<Duration::rep>(bytes / options_.verify_rate * 1e9));
-  state.disk_free = std::max(state.disk_free, events_.now()) + verify + options_.write_time;
-  const bool written = options_.write_errors == 0 || random_.unit() >= options_.write_errors;
+  const auto& blocks = state.buffers[piece];
+  if (std::find(blocks.begin(), blocks.end(), Block::Missing) != blocks.end())
+    violate(member, "a piece was filled without all its blocks");
+  const bool good = bad_blocks(member, piece).empty();
+  state.disk_free = std::max(state.disk_free, events_.now()) + verify;
+  if (good) state.disk_free += disk_time(member, options_.write_time);
+  const bool written = !good || options_.write_errors == 0 || random_.unit() >= options_.write_errors;
   events_.at(state.disk_free, Happening::PieceDone, member, piece.value, written ? 1 : 0);
 }
 
 void SwarmWorld::on_piece_done(Member member, PieceIndex piece, bool written) {
   auto& state = members_[member];
   if (state.left) return;
-  if (written) {
+  const auto bad = bad_blocks(member, piece);
+  if (bad.empty()) state.buffers.erase(piece);
+  if (!bad.empty()) {
+    state.swarm->on_piece_failed(piece, payload_.evidence(piece, bad), events_.now());
+  } else if (written) {
     state.stored.set(piece);
     look_ = true;
     state.swarm->on_piece_stored(piece, events_.now());
     if (state.swarm->lags() && state.book->on_lag(events_.now())) set_dial_timer(member);
   } else {
+    state.lost += geometry_.piece_bytes(piece);
     state.swarm->on_piece_lost(piece, events_.now());
     state.swarm->set_fetching(false, events_.now());
     events_.at(events_.now() + kSpaceRetry, Happening::SpaceRetry, member);
@@ -371,14 +454,15 @@ void SwarmWorld::on_piece_done(Member member, PieceIndex piece, bool written) {
 
 bool SwarmWorld::all_complete() const {
   return std::all_of(members_.begin(), members_.end(),
-                     [](const State& one) { return one.left || one.swarm->complete(); });
+                     [](const State& one) { return one.left || one.hostile || one.swarm->complete(); });
 }
 
 bool SwarmWorld::full_copy_without(Member member) const {
   for (std::uint32_t i = 0; i < geometry_.pieces(); ++i) {
     bool found = false;
     for (Member other = 0; other < members_.size() && !found; ++other)
-      found = other != member && !members_[other].left && members_[other].stored.has(PieceIndex{i});
+      found = other != member && !members_[other].left && !is_hostile(other) &&
+              members_[other].stored.has(PieceIndex{i});
     if (!found) return false;
   }
   return true;
@@ -393,17 +477,18 @@ std::uint64_t SwarmWorld::received(Member from, Member to) const {
 Duration SwarmWorld::last_completed_at() const {
   Duration last{};
   for (const auto& member : members_) {
-    if (!member.left) last = std::max(last, member.completed_at);
+    if (!member.left && !member.hostile) last = std::max(last, member.completed_at);
   }
   return last;
 }
 
 void SwarmWorld::check_invariants() const {
-  for (const auto& member : members_) member.swarm->check_invariants();
+  for (const auto& member : members_)
+    if (!member.hostile) member.swarm->check_invariants();
 }
 
 void SwarmWorld::violate(Member member, const std::string& what) {
-  if (violations_.size() < kViolations)
+  if (violations_.size() < kViolations && !is_hostile(member))
     violations_.push_back(fmt::format("{:.3f} s, member {}: {}", seconds_of(now()), member, what));
 }
 
