@@ -37,7 +37,9 @@ void Origin::on_holders(PieceIndex piece, Holders holders, TimePoint now) {
     smooth(usual_time_, now - *since);
     smooth(windows_[session].usual_time, now - *since);
   }
+  if (place.state == State::Shared) take_from_kept(piece, state == State::Settled, now);
   if (state == State::Shared) place.at_slow_one = since && is_slow(windows_[session]);
+  if (state == State::Shared && since) kept_[session].push_back({piece, now});
   if (place.state == State::Settled) ++unsettled_;
   if (state == State::Settled) --unsettled_;
   if (state == State::Unsent) unsent_.push_front(piece);
@@ -81,8 +83,27 @@ std::optional<PieceIndex> Origin::assign(SessionId session, const Bitfield& piec
   return piece;
 }
 
+void Origin::take_from_kept(PieceIndex piece, bool settled, TimePoint now) {
+  const auto kept = kept_.find(places_[piece.value].session);
+  if (kept == kept_.end()) return;
+  auto& entries = kept->second;
+  const auto entry =
+      std::find_if(entries.begin(), entries.end(), [&](const Entry& one) { return one.piece == piece; });
+  if (entry == entries.end()) return;
+  if (settled) smooth(usual_spread_, now - entry->since);
+  entries.erase(entry);
+}
+
+bool Origin::keeps(SessionId session, TimePoint now) const {
+  const auto kept = kept_.find(session);
+  if (kept == kept_.end() || kept->second.size() < kKeptMost || !usual_spread_) return false;
+  const Duration limit = std::max<Duration>(kUsualLeast, *usual_spread_) * kKeptTimes;
+  return now - kept->second[kKeptMost - 1].since >= limit;
+}
+
 void Origin::put(PieceIndex piece, SessionId session, TimePoint now) {
   take_from_window(piece);
+  if (places_[piece.value].state == State::Shared) take_from_kept(piece, false, now);
   places_[piece.value] = {State::Suggested, false, session};
   windows_[session].entries.push_back({piece, now});
 }

@@ -69,7 +69,9 @@ class Origin {
   static constexpr int kSoonerTimes = 3;
   static constexpr Duration kLookInterval = 200ms;
   static constexpr Duration kUsualLeast = 200ms;  // shorter times are taken for chance
-  static constexpr std::size_t kLook = 64;        // shared pieces, in one assign()
+  static constexpr std::size_t kKeptMost = 4;
+  static constexpr int kKeptTimes = 4;
+  static constexpr std::size_t kLook = 64;  // shared pieces, in one assign()
 
   // `holders(piece)` gives Holders.
   template <class Holders>
@@ -88,11 +90,17 @@ class Origin {
   void on_holders(PieceIndex piece, Holders holders, TimePoint now);
   // Gives back what was in its window; the caller says with on_holders() what others have of it.
   std::vector<PieceIndex> on_closed(SessionId session);
+  void on_gone(SessionId session) { kept_.erase(session); }
 
   // Another piece for a session that has `pieces` and takes `pieces_per_second` from us; nothing when its
   // window is full or there is nothing to give.
   std::optional<PieceIndex> assign(SessionId session, const Bitfield& pieces, double pieces_per_second,
                                    TimePoint now);
+
+  // It keeps what it was given: kKeptMost pieces have been at it alone for kKeptTimes as long as a piece
+  // takes to come from one peer to the next. Nobody fetches from it, whatever the reason is: slow, hidden
+  // behind its network, banned by those whom it sent bad blocks. Who does not is served first.
+  bool keeps(SessionId session, TimePoint now) const;
 
   // Until when what is in the session's window may be expected of it; the past when there is nothing.
   TimePoint awaited_until(SessionId session) const;
@@ -122,6 +130,7 @@ class Origin {
   bool is_in_window(PieceIndex piece) const;
   void drop_stale();                                            // from the front of the three queues
   std::optional<TimePoint> take_from_window(PieceIndex piece);  // since when it was there
+  void take_from_kept(PieceIndex piece, bool settled, TimePoint now);
   void put(PieceIndex piece, SessionId session, TimePoint now);
   std::optional<PieceIndex> slow_in_window(SessionId session, const Bitfield& pieces, TimePoint now) const;
   std::optional<PieceIndex> first_claimed(const Bitfield& pieces) const;
@@ -132,8 +141,10 @@ class Origin {
   std::deque<PieceIndex> claimed_;  // and some that are not any more
   std::deque<Entry> shared_;        // since when; and some that are not any more
   std::map<SessionId, Window> windows_;
+  std::map<SessionId, std::deque<Entry>> kept_;  // shared: at the session that had it from us; oldest first
   std::uint32_t unsettled_;
-  std::optional<Duration> usual_time_;  // of all sessions
+  std::optional<Duration> usual_time_;    // of all sessions
+  std::optional<Duration> usual_spread_;  // from shared to settled
 };
 
 }  // namespace p2p::swarm

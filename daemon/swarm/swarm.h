@@ -295,7 +295,8 @@ class Swarm {
   void close_window(const PeerSession& session, TimePoint now);
 
   // swarm_upload.cc
-  std::vector<Contender> contenders() const;
+  std::vector<Contender> contenders(TimePoint now) const;
+  void serve_keepers_last(std::vector<Contender>& contenders, TimePoint now) const;
   bool is_turn_over(const PeerSession& session, TimePoint now) const;
   void run_choker(TimePoint now);
   void choke(PeerSession& session, TimePoint now);

@@ -27,6 +27,7 @@ void Swarm::tell_direction() {
 
 void Swarm::direct(PeerSession& session, TimePoint now) {
   if (!directing_ || !session.unchoked || !session.interested_in_us || !session.abilities().fast) return;
+  wake_at(now + Origin::kLookInterval);    // what another holds back may go to it by then
   if (is_turn_over(session, now)) return;  // it ends what it has
   const double rate = session.upload_rate(now) / geometry_.piece_length();
   while (const auto piece = origin_->assign(session.id(), session.pieces(), rate, now))
@@ -35,11 +36,7 @@ void Swarm::direct(PeerSession& session, TimePoint now) {
 
 void Swarm::direct_all(TimePoint now) {
   if (!directing_) return;
-  for (const auto& [id, session] : sessions_) {
-    direct(*session, now);
-    // What another holds back may go to it by then.
-    if (session->unchoked && session->interested_in_us) wake_at(now + Origin::kLookInterval);
-  }
+  for (const auto& [id, session] : sessions_) direct(*session, now);
 }
 
 void Swarm::on_pieces_seen(const Bitfield& pieces, TimePoint now) {
@@ -55,6 +52,7 @@ void Swarm::on_pieces_seen(const Bitfield& pieces, TimePoint now) {
 void Swarm::on_pieces_gone(PeerSession& session, TimePoint now) {
   if (!origin_) return;
   session.is_proven = false;
+  origin_->on_gone(session.id());
   close_window(session, now);
   if (session.pieces().all()) return;
   for (std::uint32_t i = 0; i < session.pieces().size(); ++i) {

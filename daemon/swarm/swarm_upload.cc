@@ -30,14 +30,23 @@ void Swarm::on_upload_failed(SessionId id, const wire::BlockSpan& block, TimePoi
   if (session != nullptr && session->abilities().fast) send(*session, wire::Reject{block});
 }
 
-std::vector<Contender> Swarm::contenders() const {
+std::vector<Contender> Swarm::contenders(TimePoint now) const {
   std::vector<Contender> result;
   result.reserve(sessions_.size());
   for (const auto& [id, session] : sessions_) {
     const auto held_until = directing_ ? origin_->awaited_until(id) : TimePoint{};
     result.push_back({id, session->interested_in_us, session->unchoked, session->choker_since, held_until});
   }
+  if (directing_) serve_keepers_last(result, now);
   return result;
+}
+
+// Who keeps what it has from us gets no more while others take pieces and pass them on.
+void Swarm::serve_keepers_last(std::vector<Contender>& contenders, TimePoint now) const {
+  const auto keeps = [&](const Contender& one) { return origin_->keeps(one.session, now); };
+  const bool others = std::any_of(contenders.begin(), contenders.end(),
+                                  [&](const Contender& one) { return one.interested && !keeps(one); });
+  if (others) std::erase_if(contenders, keeps);
 }
 
 bool Swarm::is_turn_over(const PeerSession& session, TimePoint now) const {
@@ -45,7 +54,7 @@ bool Swarm::is_turn_over(const PeerSession& session, TimePoint now) const {
 }
 
 void Swarm::run_choker(TimePoint now) {
-  const auto all = contenders();
+  const auto all = contenders(now);
   const auto rotation = next_rotation(all, options_.choke_interval);
   wake_at(rotation);
   others_wait_ = rotation != TimePoint::max();

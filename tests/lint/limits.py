@@ -15,6 +15,7 @@ NO_LIMITS = {
     'GroupMemory::kBusyPause', 'GroupMemory::kDevicesAgain', 'GroupMemory::kPause',
     'Keys::kFiles', 'Origin::kAheadLeast', 'Origin::kAheadTime', 'Origin::kLookInterval',
     'Origin::kPatienceLeast', 'Origin::kPatienceTimes', 'Origin::kPatienceUnknown', 'Origin::kSoonerTimes',
+    'Origin::kKeptMost', 'Origin::kKeptTimes',
     'Origin::kUsualLeast', 'Passwords::kBlockSize',
     'Passwords::kParallelization', 'Passwords::kProofBytes', 'Passwords::kSaltBytes', 'Passwords::kVersion',
     'PeerBook::kFirstWait', 'PeerSession::kDefaultRequestQueue', 'PiecePicker::kNobody',

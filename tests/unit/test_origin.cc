@@ -120,6 +120,21 @@ TEST(what_is_only_claimed_is_sent_when_nothing_is_unsent) {
   EXPECT_EQ(plan.origin.unsettled(), 3u);
 }
 
+TEST(who_keeps_what_it_has_from_us_is_known) {
+  Plan plan("..............");
+  const auto spreads = plan.fill(kOther, at(0s), 4);
+  for (const auto piece : spreads) plan.origin.on_holders(piece, 1, at(100ms));
+  for (const auto piece : spreads) plan.origin.on_holders(piece, 2, at(400ms));  // 300 ms to the next
+  for (std::size_t i = 0; i < Origin::kKeptMost; ++i)
+    plan.origin.on_holders(*plan.origin.assign(kOne, plan.lacks_all, 0, at(500ms)), 1, at(600ms));
+
+  EXPECT(!plan.origin.keeps(kOther, at(10s)));
+  EXPECT(!plan.origin.keeps(kOne, at(1799ms)));
+  EXPECT(plan.origin.keeps(kOne, at(1800ms)));
+  plan.origin.on_gone(kOne);
+  EXPECT(!plan.origin.keeps(kOne, at(1800ms)));
+}
+
 TEST(what_leaves_with_its_session_goes_to_another) {
   Plan plan("...");
   const auto window = plan.fill(kOne);
@@ -254,6 +269,34 @@ TEST(who_took_nothing_from_us_is_not_believed) {
   suggested += world.take<wire::Suggest>(one).size();
 
   EXPECT(suggested >= 3u);
+}
+
+TEST(who_keeps_its_pieces_is_choked_while_others_pass_theirs_on) {
+  World world("################");
+  const auto keeper = world.taker(1);
+  const auto one = world.taker(2);
+  const auto other = world.taker(3);
+  std::vector<PieceIndex> of_one;
+  for (int i = 0; i < 4; ++i) {
+    for (const auto& suggest : world.take<wire::Suggest>(keeper))
+      world.say(keeper, wire::Have{suggest.piece});
+    for (const auto& suggest : world.take<wire::Suggest>(one)) of_one.push_back(suggest.piece);
+  }
+  for (const auto piece : of_one) world.say(one, wire::Have{piece});
+  world.now += 100ms;
+  for (const auto piece : of_one) world.say(other, wire::Have{piece});
+  EXPECT(world.view(keeper).unchoked_by_us);
+
+  world.now += 3s;
+  world.swarm.on_timer(world.now);
+  world.drain();
+
+  EXPECT(!world.view(keeper).unchoked_by_us);
+  EXPECT(world.view(one).unchoked_by_us);
+  world.swarm.close_session(one, world.now);
+  world.swarm.close_session(other, world.now);
+  world.drain();
+  EXPECT(world.view(keeper).unchoked_by_us);  // there is nobody else
 }
 
 TEST(a_peer_that_leaves_with_the_only_copy_brings_its_pieces_back) {
@@ -487,6 +530,7 @@ int main() {
       cmocka_unit_test(a_session_is_awaited_while_its_window_may_still_bring_something),
       cmocka_unit_test(what_was_seen_at_a_peer_is_suggested_to_nobody),
       cmocka_unit_test(what_is_only_claimed_is_sent_when_nothing_is_unsent),
+      cmocka_unit_test(who_keeps_what_it_has_from_us_is_known),
       cmocka_unit_test(what_leaves_with_its_session_goes_to_another),
       cmocka_unit_test(a_piece_that_nobody_has_any_more_is_sent_again),
       cmocka_unit_test(what_somebody_asks_for_unasked_is_his),
@@ -496,6 +540,7 @@ int main() {
       cmocka_unit_test(patience_grows_with_what_pieces_take),
       cmocka_unit_test(the_only_source_suggests_disjoint_pieces_until_others_have_two_copies),
       cmocka_unit_test(who_took_nothing_from_us_is_not_believed),
+      cmocka_unit_test(who_keeps_its_pieces_is_choked_while_others_pass_theirs_on),
       cmocka_unit_test(a_peer_that_leaves_with_the_only_copy_brings_its_pieces_back),
       cmocka_unit_test(who_has_nobody_to_direct_sleeps),
       cmocka_unit_test(a_choked_peer_has_no_window),

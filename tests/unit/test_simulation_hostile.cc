@@ -16,16 +16,16 @@ constexpr std::uint64_t kMiB = 1024 * 1024;
 constexpr std::uint64_t kSeeds = 2;
 constexpr std::uint64_t kSize = 64 * kMiB;
 
-constexpr double kCorruptTime = 1.25;
+constexpr double kCorruptTime = 1.1;
 constexpr std::uint64_t kCorruptWasted = 1 * kMiB;
 constexpr std::uint32_t kCorruptBlocks = 16;
-constexpr double kLiarTime = 2.5;
-constexpr double kStallerTime = 1.4;
+constexpr double kLiarTime = 1.2;
+constexpr double kStallerTime = 1.2;
 constexpr double kDripperTime = 1.15;
 constexpr double kQuitterTime = 1.4;
 constexpr double kFlooderTime = 2.3;
 constexpr double kChurnerTime = 1.15;
-constexpr double kFlapperTime = 3.5;
+constexpr double kFlapperTime = 1.4;
 constexpr double kAccuserTime = 2.2;
 
 struct Pair {
