@@ -140,6 +140,8 @@ def main():
     parser.add_argument('-v', '--verbose', action='store_true')
     parser.add_argument('--one', help=argparse.SUPPRESS)
     options = parser.parse_args()
+    # A shell's background job ignores Ctrl-C, and so would what it starts; some tests send one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if options.one:
         sys.exit(run_one(options.one))
     options.bin = os.path.abspath(options.bin)
