@@ -176,6 +176,10 @@ void Transfer::answer_metadata(PeerLink& link, const wire::Message& message) {
 void Transfer::on_piece(swarm::SessionId session, const wire::Piece& piece) {
   const auto& block = piece.block;
   const auto verdict = swarm_->on_block(session, block, services_.loop.now());
+  if (verdict == swarm::BlockVerdict::Compare) {
+    compare_with_ours(links_.at(session).link->device(), piece);
+    return;
+  }
   if (verdict != swarm::BlockVerdict::Keep) return;
   CHECK(metainfo_->geometry().spans(block.piece, block.begin, block.length) &&
         piece.data.size() == block.length);
@@ -202,6 +206,8 @@ void Transfer::act(const swarm::Action& action) {
     check_piece(filled->piece);
   } else if (const auto* discarded = std::get_if<swarm::PieceDiscarded>(&action)) {
     buffers_.erase(discarded->piece);
+  } else if (const auto* compared = std::get_if<swarm::CompareBlock>(&action)) {
+    compare_with_leaf(*compared);
   } else if (const auto* convicted = std::get_if<swarm::DeviceConvicted>(&action)) {
     ban(*convicted);
   } else if (const auto* ready = std::get_if<swarm::UploadReady>(&action)) {

@@ -230,6 +230,10 @@ class Transfer {
   void on_whole_file_hashed(const Status& status, const Sha1& sha1);
   void on_file_changed(const Status& read);
   // transfer_leaves.cc
+  void read_leaves(PieceIndex piece, std::function<void(const ReadLeaves&)> done);
+  void judge_stored_piece(PieceIndex piece, const ReadLeaves& read);
+  void compare_with_leaf(const swarm::CompareBlock& action);
+  void compare_with_ours(const DeviceId& device, const wire::Piece& sent);
   void answer_leaves(swarm::SessionId session, const wire::HashRange& range);
   void on_leaves_read(swarm::SessionId session, const wire::HashRange& range, const ReadLeaves& read);
   // transfer_view.cc

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The SHA-256 leaves of a piece for a member who got it with a wrong block in it.
+// The SHA-256 leaves of stored pieces: for members who ask for them, and to compare what members send.
 #include <algorithm>
 
 #include "daemon/base/log.h"
@@ -16,6 +16,7 @@ static_assert(kReadBytes % limits::kBlockBytes == 0);
 
 struct Transfer::ReadLeaves {
   Status status = {};
+  bool good = false;     // they give the root of the piece
   bool changed = false;  // the file of a complete share
   std::vector<Sha256> leaves;
 
@@ -42,18 +43,24 @@ void Transfer::answer_leaves(swarm::SessionId session, const wire::HashRange& ra
     at->second.link->send(wire::HashReject{range});
     return;
   }
+  read_leaves(*piece,
+              [this, session, range](const ReadLeaves& read) { on_leaves_read(session, range, read); });
+}
+
+void Transfer::read_leaves(PieceIndex piece, std::function<void(const ReadLeaves&)> done) {
   scope_->run(
       services_.hash,
-      [file = file_, metainfo = metainfo_, piece = *piece, complete = is_complete(),
-       expected = row_.identity] {
+      [file = file_, metainfo = metainfo_, piece, complete = is_complete(), expected = row_.identity] {
         ReadLeaves read;
         read.read(*file, metainfo->geometry(), piece);
+        read.good = read.status && swarm::leaf_root(metainfo->geometry(), read.leaves) ==
+                                       metainfo->piece_layer()[piece.value];
         if (!complete || !read.status) return read;
         const auto identity = file->identity();
         read.changed = !identity || *identity != expected;
         return read;
       },
-      [this, session, range](const ReadLeaves& read) { on_leaves_read(session, range, read); });
+      std::move(done));
 }
 
 // Leaves that do not give the piece's root would be taken for a lie: what the disk spoiled is not told.
@@ -62,19 +69,20 @@ void Transfer::on_leaves_read(swarm::SessionId session, const wire::HashRange& r
   if (swarm_ == nullptr) return;
   const auto at = links_.find(session);
   leaves_->on_read(at != links_.end() ? &at->second.leaf_asker : nullptr);
+  const auto& geometry = metainfo_->geometry();
+  if (at != links_.end()) {
+    if (read.good) at->second.link->send(swarm::leaves_answer(range, geometry, read.leaves));
+    else at->second.link->send(wire::HashReject{range});
+  }
+  judge_stored_piece(PieceIndex{range.index / swarm::leaf_width(geometry)}, read);
+}
+
+void Transfer::judge_stored_piece(PieceIndex piece, const ReadLeaves& read) {
   if (read.changed || (!read.status && is_complete())) {
     on_file_changed(read.status);
     return;
   }
-  const auto& geometry = metainfo_->geometry();
-  const PieceIndex piece{range.index / swarm::leaf_width(geometry)};
-  const bool good =
-      read.status && swarm::leaf_root(geometry, read.leaves) == metainfo_->piece_layer()[piece.value];
-  if (at != links_.end()) {
-    if (good) at->second.link->send(swarm::leaves_answer(range, geometry, read.leaves));
-    else at->second.link->send(wire::HashReject{range});
-  }
-  if (good) return;
+  if (read.good) return;
   log::error("a stored piece is not what it was",
              {{"path", file_->path()},
               {"piece", piece.value},
@@ -82,6 +90,34 @@ void Transfer::on_leaves_read(swarm::SessionId session, const wire::HashRange& r
   if (is_complete() || !swarm_->have().has(piece)) return;
   swarm_->on_piece_withdrawn(piece, services_.loop.now());
   drain_actions();
+}
+
+// --- what members send -------------------------------------------------------------------------------
+
+void Transfer::compare_with_leaf(const swarm::CompareBlock& action) {
+  const auto [piece, block] = action.block;
+  const auto& geometry = metainfo_->geometry();
+  const auto bytes =
+      buffers_.at(piece)->view().subspan(geometry.block_begin(block), geometry.block_bytes(piece, block));
+  swarm_->on_block_compared(action.device, action.block, meta::leaf_hashes(bytes).front() == action.leaf,
+                            services_.loop.now());
+}
+
+// Nobody is blamed for what our own disk has spoiled: what the block is compared with must give the root.
+void Transfer::compare_with_ours(const DeviceId& device, const wire::Piece& sent) {
+  const auto piece = sent.block.piece;
+  const swarm::BlockRef block{piece, {sent.block.begin / limits::kBlockBytes}};
+  const auto leaf = meta::leaf_hashes(sent.data).front();
+  read_leaves(piece, [this, device, block, leaf](const ReadLeaves& read) {
+    if (swarm_ == nullptr) return;
+    if (read.good && !read.changed) {
+      swarm_->on_block_compared(device, block, read.leaves.at(block.block.value) == leaf,
+                                services_.loop.now());
+      drain_actions();
+    } else {
+      judge_stored_piece(block.piece, read);
+    }
+  });
 }
 
 }  // namespace p2p::peer

@@ -41,7 +41,7 @@ Fits check(ByteSpan bytes, const meta::Metainfo& metainfo, PieceIndex piece) {
 }
 
 swarm::Evidence evidence_of(ByteSpan bytes, const meta::Metainfo& metainfo, PieceIndex piece) {
-  return {*metainfo.pieces_root(), metainfo.piece_layer()[piece.value], meta::leaf_hashes(bytes)};
+  return {{*metainfo.pieces_root(), metainfo.piece_layer()[piece.value]}, meta::leaf_hashes(bytes)};
 }
 
 // A death between the final name and its row leaves the whole file there; it is known by its content.
@@ -221,7 +221,12 @@ void Transfer::activate() {
   swarm::Options options;
   options.open_pieces_max = open_pieces_max_;
   if (metainfo_->geometry().pieces() > 0) options.metadata_bytes = metainfo_->info_dictionary_bytes();
-  swarm_ = std::make_unique<swarm::Swarm>(metainfo_->geometry(), verified_, options, services_.random);
+  auto leaf_roots = [metainfo = metainfo_, root = std::optional<Sha256>()](PieceIndex piece) mutable {
+    if (!root) root = *metainfo->pieces_root();
+    return swarm::LeafRoots{*root, metainfo->piece_layer()[piece.value]};
+  };
+  swarm_ = std::make_unique<swarm::Swarm>(metainfo_->geometry(), verified_, options, services_.random,
+                                          std::move(leaf_roots));
   started_ = services_.loop.now();
   if (row_.state == TransferState::Downloading && !verified_.all()) {
     row_.writing = true;

@@ -110,7 +110,8 @@ std::uint32_t PeerSession::pipeline_depth(TimePoint now) const {
   const bool is_new = first_block_ == TimePoint{} || now - first_block_ < kRampLook;
   const double least = std::min(is_new ? options_.pipeline_new : options_.pipeline_min, most);
   const double depth = ramping_ ? std::min(ramp_depth_, 2 * steady + least) : steady;
-  return static_cast<std::uint32_t>(std::clamp(depth, least, static_cast<double>(most)));
+  const auto chosen = static_cast<std::uint32_t>(std::clamp(depth, least, static_cast<double>(most)));
+  return trial.is_over() ? chosen : std::min(chosen, trial.blocks_left());
 }
 
 void PeerSession::on_requested(BlockRef block, TimePoint now) {

@@ -25,6 +25,7 @@
 #include "daemon/swarm/piece_picker.h"
 #include "daemon/swarm/rate.h"
 #include "daemon/swarm/swarm.h"
+#include "daemon/swarm/trial.h"
 
 namespace p2p::swarm {
 
@@ -59,6 +60,8 @@ class PeerSession {
   // are complete too, learns of that only by what we ask for when the share has more pieces.
   static constexpr std::size_t kWithheldHaves = 2048;
   std::vector<PieceIndex> withheld;
+  std::optional<BlockRef> audited_block;  // while we direct: asked for, to be compared
+  std::uint32_t audited_pieces = 0;       // how many it had when the last one was answered
 
   // --- fetching from it ----------------------------------------------------------------------------
   bool choking_us = true;
@@ -70,9 +73,11 @@ class PeerSession {
   std::uint64_t barren_generation = 0;  // of the picker, when no new piece was found for this session
   void set_request_queue(std::uint32_t reqq) { reqq_ = reqq; }
   std::uint32_t pipeline_depth(TimePoint now) const;
+  Trial trial;
   // Near the end it may be asked for more than its pace asks for.
   bool may_hurry() const {
-    return first_block_ != TimePoint{} && !snubbed && outstanding() < options_.pipeline_new;
+    return first_block_ != TimePoint{} && !snubbed && trial.is_over() &&
+           outstanding() < options_.pipeline_new;
   }
   std::size_t outstanding() const { return outstanding_.size(); }
   void on_requested(BlockRef block, TimePoint now);

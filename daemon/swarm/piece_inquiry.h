@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Which blocks of a piece are wrong: a piece whose blocks came from several devices has failed its hash, and
-// its SHA-256 leaves are asked of one session after the other (BEP 52; leaf_exchange.h). Leaves that give the
-// piece's root are the truth, whoever sent them, and compared with ours they name the bad blocks.
+// its SHA-256 leaves are asked of one session after the other (leaf_query.h). Compared with ours they name
+// the bad blocks.
 //
 //   Idle    ──ask()──▶ Asking
 //   Asking  ──all leaves, and they give the root──▶ Solved, see bad_blocks()
@@ -19,6 +19,7 @@
 #include "daemon/base/ids.h"
 #include "daemon/base/time.h"
 #include "daemon/meta/geometry.h"
+#include "daemon/swarm/leaf_query.h"
 #include "daemon/swarm/swarm.h"
 
 namespace p2p::swarm {
@@ -52,16 +53,11 @@ class PieceInquiry {
   std::vector<BlockIndex> bad_blocks() const;
 
  private:
-  std::optional<std::size_t> part_of(SessionId session, const wire::HashRange& range) const;
-
-  meta::Geometry geometry_;
-  Evidence evidence_;
-  std::vector<wire::HashRange> ranges_;
+  std::vector<Sha256> ours_;  // one a block
+  LeafQuery query_;
   std::optional<SessionId> session_;  // while Asking
   TimePoint deadline_{};
   std::vector<DeviceId> asked_;
-  std::vector<Sha256> leaves_;  // as they came, padding included
-  std::vector<bool> here_;      // which of ranges_ have come
 };
 
 }  // namespace p2p::swarm

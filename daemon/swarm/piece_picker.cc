@@ -173,13 +173,24 @@ void PiecePicker::release(BlockRef block, SessionId session) {
   }
 }
 
-void PiecePicker::disown(SessionId session) {
+std::vector<PiecePicker::Restart> PiecePicker::disown(SessionId session) {
+  std::vector<Restart> restarts;
   for (auto& piece : slots_) {
     if (piece.owner != session || state(piece.piece) != State::Open) continue;
     set_owner(piece, kNobody);
-    // Another session would add a second contributor; it starts over.
-    if (piece.parole) reset_blocks(piece);
+    if (!piece.parole || piece.received == 0) continue;
+    // Another session would add a second contributor.
+    restarts.push_back({piece.piece, bytes_received(piece)});
+    reset_blocks(piece);
   }
+  return restarts;
+}
+
+std::uint64_t PiecePicker::bytes_received(const OpenPiece& piece) const {
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < piece.blocks.size(); ++i)
+    if (piece.blocks[i].source != kNotReceived) bytes += geometry_.block_bytes(piece.piece, {i});
+  return bytes;
 }
 
 std::uint16_t PiecePicker::add_contributor(OpenPiece& piece, const DeviceId& device) {
@@ -321,10 +332,25 @@ void PiecePicker::reopen(PieceIndex piece, const std::vector<BlockIndex>& bad_bl
   // The blocks that stay are known to be good, each by itself: whoever brings the others has a name.
   it.parole = false;
   parole_.erase(piece);
-  // Whose blocks were all bad has no part in it any more.
-  const auto all = std::exchange(it.contributors, {});
-  for (auto& block : it.blocks)
-    if (block.source != kNotReceived) block.source = add_contributor(it, all[block.source]);
+  forget_contributors(it);
+}
+
+bool PiecePicker::take_back(BlockRef block) {
+  if (state(block.piece) != State::Open || !is_received(block)) return false;
+  auto& piece = open(block.piece);
+  piece.blocks[block.block.value] = Block{};
+  --piece.received;
+  set_free(piece, piece.free + 1);
+  piece.first_free = std::min(piece.first_free, block.block.value);
+  forget_contributors(piece);
+  return true;
+}
+
+// Whose blocks were all bad has no part in it any more.
+void PiecePicker::forget_contributors(OpenPiece& piece) {
+  const auto all = std::exchange(piece.contributors, {});
+  for (auto& block : piece.blocks)
+    if (block.source != kNotReceived) block.source = add_contributor(piece, all[block.source]);
 }
 
 void PiecePicker::withdraw(PieceIndex piece) {

@@ -108,13 +108,20 @@ class PiecePicker {
 
   // --- answers -------------------------------------------------------------------------------------
   void release(BlockRef block, SessionId session);  // the request will not be answered
-  void disown(SessionId session);  // it works on no piece any more; its requests are released already
+  struct Restart {
+    PieceIndex piece;
+    std::uint64_t bytes;  // had come, and are dropped
+  };
+  // It works on no piece any more; its requests are released already. What it had on parole begins anew.
+  std::vector<Restart> disown(SessionId session);
   struct Receipt {
     BlockVerdict verdict = BlockVerdict::Unwanted;
     bool filled = false;
     std::array<std::optional<SessionId>, 2> others = {};  // were asked for the same block
   };
   Receipt receive(BlockRef block, SessionId session, const DeviceId& device);
+  // It came and was wrong: it is free again. False, and nothing happens, when its piece is not open.
+  bool take_back(BlockRef block);
 
   // --- pieces --------------------------------------------------------------------------------------
   State state(PieceIndex piece) const { return pieces_[piece.value].state; }
@@ -128,6 +135,7 @@ class PiecePicker {
   // Of a filled piece: who sent its blocks.
   const std::vector<DeviceId>& contributors(PieceIndex piece) const;
   const DeviceId& source(BlockRef block) const;
+  bool is_on_parole(PieceIndex piece) const { return parole_.contains(piece); }
   std::uint32_t open_pieces() const { return open_count_; }
   void set_open_max(std::uint32_t count);
   std::uint32_t open_max() const { return open_max_; }
@@ -181,6 +189,8 @@ class PiecePicker {
   std::vector<Begun>::iterator begun_at(std::uint64_t age);
   void start(PieceIndex piece);
   void reset_blocks(OpenPiece& piece);
+  std::uint64_t bytes_received(const OpenPiece& piece) const;
+  static void forget_contributors(OpenPiece& piece);
   void set_missing(PieceIndex piece, bool missing);
   void finish(PieceIndex piece, State state);  // open or filled no more
   void check_open(const OpenPiece& it, PieceIndex piece) const;

@@ -30,11 +30,13 @@ std::string_view describe(CloseReason reason) {
   return "unknown";
 }
 
-Swarm::Swarm(const meta::Geometry& geometry, Bitfield have, Options options, Random& random)
+Swarm::Swarm(const meta::Geometry& geometry, Bitfield have, Options options, Random& random,
+             LeafRootsOf leaf_roots)
     : geometry_(geometry),
       have_(std::move(have)),
       options_(options),
       random_(random),
+      leaf_roots_(std::move(leaf_roots)),
       picker_(std::make_unique<PiecePicker>(geometry_, have_, options_.open_pieces_max, random_)),
       open_pieces_allowed_(options_.open_pieces_max) {
   if (complete()) begin_origin(TimePoint{});
@@ -50,6 +52,7 @@ SessionId Swarm::open_session(const DeviceId& device, Abilities abilities, TimeP
   auto& session =
       *sessions_.emplace(id, std::make_unique<PeerSession>(id, device, abilities, geometry_, options_, now))
            .first->second;
+  if (!leaf_roots_ || trusted_.contains(device)) session.trial.end();
   send_opening(session);
   return id;
 }
@@ -128,6 +131,7 @@ void Swarm::set_pieces(PeerSession& session, Bitfield pieces, TimePoint now) {
   session.barren_generation = 0;
   update_interest(session);
   pump(session, now);
+  audit(session);
 }
 
 // It refused a piece that it said to have. From here on it counts piece by piece, also when it gets the
@@ -153,11 +157,15 @@ void Swarm::on_timer(TimePoint now) {
   next_deadline_ = TimePoint::max();
   snub_silent_sessions(now);
   stop_waiting_for_leaves(now);
+  end_late_trials(now);
   tell_withheld(now);
   run_choker(now);
   pump_all(now);
   direct_all(now);
-  for (const auto& [id, session] : sessions_) wake_at(session->snub_time());
+  for (const auto& [id, session] : sessions_) {
+    wake_at(session->snub_time());
+    wake_at(session->trial.deadline());
+  }
   for (const auto& [piece, inquiry] : inquiries_) wake_at(inquiry->deadline());
 }
 
@@ -224,7 +232,7 @@ void Swarm::check_invariants() const {
       if (session->pieces().has(PieceIndex{i}) && !have_.has(PieceIndex{i})) ++wanted;
     }
     CHECK(wanted == session->wanted);
-    CHECK(session->interested == (fetching_ && wanted > 0));
+    CHECK(session->interested == ((fetching_ && wanted > 0) || wants_audit(*session)));
   }
   CHECK(unchoked <= options_.upload_slots);
   for (const auto& [piece, inquiry] : inquiries_) {

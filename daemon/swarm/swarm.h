@@ -12,8 +12,12 @@
 //              SHA-256 leaves are asked of a session that has the piece (piece_inquiry.h), then only the
 //              bad blocks are fetched again, and who sent them is convicted. No leaves to be had: the whole
 //              piece comes again from one session alone (parole), and that names who is to blame.
+//   trial      of a device that nothing verified has come from yet the first blocks are compared with leaves,
+//              each by itself (trial.h): [CompareBlock] → on_block_compared
 //   origin     while nobody else has some piece, each peer is told by Suggest which of them to fetch
-//              (origin.h); a peer that directs us so is asked for what it suggests and nothing else
+//              (origin.h); a peer that directs us so is asked for what it suggests and nothing else. Who
+//              directs audits: it asks for a block of what a peer has of it (on_block says Compare), and
+//              compares it with its own → on_block_compared
 //   serving    a peer's requests wait in its session; the driver takes one with next_upload() whenever
 //              the link and the rate limit allow it, reads the block and sends it.
 //
@@ -29,6 +33,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -58,6 +63,12 @@ struct BlockRef {
 struct Abilities {
   bool fast = true;      // BEP 6
   bool extended = true;  // BEP 10
+};
+
+// What the leaves of a piece are under.
+struct LeafRoots {
+  Sha256 file;  // as BEP 52's requests name the file
+  Sha256 piece;
 };
 
 struct Options {
@@ -97,6 +108,12 @@ struct PieceFilled {
 struct PieceDiscarded {
   PieceIndex piece;
 };
+// Has this block, which was kept, this leaf? The driver answers by on_block_compared() in the same turn.
+struct CompareBlock {
+  DeviceId device;  // that sent it
+  BlockRef block;
+  Sha256 leaf;
+};
 // Proved at first hand: the driver lets this device in no more. Its sessions are closed by actions of their
 // own. At once, for one bad block: a leaf under the signed root is proof, TLS lets nothing change on the way,
 // and an honest member sends only what it has verified.
@@ -115,12 +132,13 @@ struct UploadReady {
 struct Completed {};  // the last piece was stored
 // Something could be requested, and the allowance is used up: allow_requests() when the rate limit allows.
 struct AllowanceSpent {};
-using Action = std::variant<Send, PieceFilled, PieceDiscarded, DeviceConvicted, CloseSession, UploadReady,
-                            Completed, AllowanceSpent>;
+using Action = std::variant<Send, PieceFilled, PieceDiscarded, CompareBlock, DeviceConvicted, CloseSession,
+                            UploadReady, Completed, AllowanceSpent>;
 
 enum class BlockVerdict : std::uint8_t {
   Keep,       // copy the payload into the piece's buffer; PieceFilled follows when it was the last
   Duplicate,  // already here: drop it
+  Compare,    // already here, and asked for to see whether it is the same: on_block_compared()
   Unwanted,   // never requested, or late after a cancel: drop it
 };
 
@@ -146,8 +164,7 @@ struct Totals {
 
 // Of a piece that failed its hash: what it takes to tell its good blocks from the bad ones.
 struct Evidence {
-  Sha256 file_root;  // as BEP 52's requests name the file
-  Sha256 piece_root;
+  LeafRoots roots;
   std::vector<Sha256> leaves;  // of what came, one a block; empty: not to be had
 };
 
@@ -160,8 +177,11 @@ class PiecePicker;
 
 class Swarm {
  public:
-  // `random` must outlive the swarm. `have` is what is verified and stored already.
-  Swarm(const meta::Geometry& geometry, Bitfield have, Options options, Random& random);
+  using LeafRootsOf = std::function<LeafRoots(PieceIndex)>;
+  // `random` must outlive the swarm. `have` is what is verified and stored already. Without `leaf_roots` no
+  // device is on trial.
+  Swarm(const meta::Geometry& geometry, Bitfield have, Options options, Random& random,
+        LeafRootsOf leaf_roots = nullptr);
   ~Swarm();
 
   // --- inputs --------------------------------------------------------------------------------------
@@ -173,6 +193,9 @@ class Swarm {
   void on_message(SessionId session, const wire::Message& message, TimePoint now);
   // A piece message arrived. Also tops up the session's requests.
   BlockVerdict on_block(SessionId session, const wire::BlockSpan& block, TimePoint now);
+  // Compared at first hand: a block that was kept with its leaf, or one that on_block() said to compare with
+  // ours, which is what was published.
+  void on_block_compared(const DeviceId& device, BlockRef block, bool right, TimePoint now);
   void on_piece_stored(PieceIndex piece, TimePoint now);
   // Its hash was wrong. The driver keeps what came until PieceDiscarded.
   void on_piece_failed(PieceIndex piece, Evidence evidence, TimePoint now);
@@ -256,6 +279,7 @@ class Swarm {
   void pump_all(TimePoint now);
   void pump_in_turns(TimePoint now);
   bool is_directed(const PeerSession& by) const;
+  bool is_trusted(const PeerSession& session) const;
   bool request_next(PeerSession& session, TimePoint now);
   bool may_request();
   void charge(std::int64_t bytes);
@@ -268,6 +292,7 @@ class Swarm {
   wire::BlockSpan span_of(BlockRef block) const;
   enum class Farewell : std::uint8_t { Silent, Cancel };
   void give_back_requests(PeerSession& session, const std::vector<BlockRef>& blocks, Farewell farewell);
+  void disown(const PeerSession& session);
   void snub_silent_sessions(TimePoint now);
   void tell_piece(PieceIndex piece);
   void withhold(PeerSession& session, PieceIndex piece);
@@ -281,6 +306,15 @@ class Swarm {
   void settle(PieceIndex piece, TimePoint now);
   void discard_piece(PieceIndex piece);
   void convict(const std::set<DeviceId>& guilty, CloseReason reason, TimePoint now);
+
+  // swarm_trial.cc
+  void begin_trial(PeerSession& session, PieceIndex piece, TimePoint now);
+  void compare_kept(PeerSession& session);
+  void trust(const DeviceId& device, TimePoint now);
+  void end_late_trials(TimePoint now);
+  bool wants_audit(const PeerSession& session) const;
+  void audit(PeerSession& session);
+  bool end_audit(PeerSession& session, BlockRef block);
 
   // swarm_origin.cc
   void begin_origin(TimePoint now);
@@ -305,8 +339,10 @@ class Swarm {
   Bitfield have_;
   Options options_;
   Random& random_;
+  LeafRootsOf leaf_roots_;
   Totals totals_;
   std::map<DeviceId, std::uint64_t> sources_;
+  std::set<DeviceId> trusted_;  // something that came from it was verified
   std::deque<Action> actions_;
   std::unique_ptr<PiecePicker> picker_;
   std::unique_ptr<Origin> origin_;  // while we are complete

@@ -75,6 +75,12 @@ void Swarm::stop_waiting_for_leaves(TimePoint now) {
 }
 
 Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Hashes& message, TimePoint now) {
+  if (session.trial.awaits(message.range)) {
+    if (session.trial.on_hashes(message) == LeafQuery::Answer::Lie)
+      convict({session.device()}, CloseReason::BadLeaves, now);
+    else compare_kept(session);
+    return std::nullopt;
+  }
   for (auto& [piece, inquiry] : inquiries_) {
     switch (inquiry->on_hashes(session.id(), message)) {
       case PieceInquiry::Answer::Ignored: continue;
@@ -93,6 +99,11 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Hashes& message,
 }
 
 Swarm::Verdict Swarm::receive(PeerSession& session, const wire::HashReject& message, TimePoint now) {
+  if (session.trial.awaits(message.range)) {
+    session.trial.end();
+    pump(session, now);
+    return std::nullopt;
+  }
   for (auto& [piece, inquiry] : inquiries_) {
     if (inquiry->on_reject(session.id(), message) != PieceInquiry::Answer::Refused) continue;
     inquire(piece, now);

@@ -13,7 +13,7 @@ namespace p2p::swarm {
 
 namespace {
 
-constexpr std::uint32_t kSeedsEnough = 3;
+constexpr int kSeedsEnough = 3;
 // Without a request to anybody for so long, who is directed asks for what was not suggested.
 constexpr Duration kSuggestionTime = 1s;
 // What the incomplete peers will send within this time at their present rate is not asked of a seed.
@@ -41,7 +41,7 @@ constexpr std::uint64_t kDuplicateFree = 4 * std::uint64_t{limits::kBlockBytes};
 }  // namespace
 
 void Swarm::update_interest(PeerSession& session) {
-  const bool interested = fetching_ && session.wanted > 0;
+  const bool interested = (fetching_ && session.wanted > 0) || wants_audit(session);
   if (std::exchange(session.interested, interested) == interested) return;
   if (interested) send(session, wire::Interested{});
   else send(session, wire::NotInterested{});
@@ -58,8 +58,17 @@ void Swarm::pump(PeerSession& session, TimePoint now) {
   }
 }
 
-// With enough complete peers no piece is rare, and nobody's direction is needed.
-bool Swarm::is_directed(const PeerSession& by) const { return by.directs && picker_->seeds() < kSeedsEnough; }
+// With enough complete peers no piece is rare, and nobody's direction is needed. Who only says that it is
+// complete does not count.
+bool Swarm::is_directed(const PeerSession& by) const {
+  if (!by.directs) return false;
+  if (picker_->seeds() < std::uint32_t{kSeedsEnough}) return true;
+  return std::count_if(sessions_.begin(), sessions_.end(), [this](const auto& one) {
+           return one.second->counts_as_seed && is_trusted(*one.second);
+         }) < kSeedsEnough;
+}
+
+bool Swarm::is_trusted(const PeerSession& session) const { return trusted_.contains(session.device()); }
 
 bool Swarm::request_next(PeerSession& session, TimePoint now) {
   if (!fetching_ || session.choking_us || !session.interested) return false;
@@ -70,9 +79,10 @@ bool Swarm::request_next(PeerSession& session, TimePoint now) {
   else if (picker_->all_begun() && session.may_hurry())
     block = pick_from_slower(session, kMuchSoonerTimes, now);
   if (!block) return false;
-  idle_since_.reset();
+  if (session.directs || is_trusted(session)) idle_since_.reset();
   const auto span = span_of(*block);
   charge(span.length);
+  if (session.trial.is_fresh()) begin_trial(session, block->piece, now);
   session.on_requested(*block, now);
   wake_at(session.snub_time());
   send(session, wire::Request{span});
@@ -113,8 +123,9 @@ std::optional<BlockRef> Swarm::pick_suggested(PeerSession& session, TimePoint no
     if (const auto block = pick_from_slower(session, kSoonerTimes, now)) return block;
   }
   // A suggestion may be lost, or never come: nobody waits for one while there is nothing else to wait for.
+  // Answers of somebody who has never given any are nothing to wait for.
   for (const auto& [id, other] : sessions_)
-    if (other->outstanding() > 0) return std::nullopt;
+    if (other->outstanding() > 0 && (other->directs || is_trusted(*other))) return std::nullopt;
   if (!idle_since_) idle_since_ = now;
   if (now - *idle_since_ >= kSuggestionTime) return pick_for(session, now);
   wake_at(*idle_since_ + kSuggestionTime);
@@ -192,6 +203,7 @@ bool Swarm::leave_shared_to_peers(const PeerSession& session, TimePoint now) {
 // Near the end a slow session is asked for nothing that a faster one will bring: the last blocks would come
 // at its pace, or twice.
 bool Swarm::is_left_to_faster(const PeerSession& session, PieceIndex piece, TimePoint now) const {
+  if (picker_->is_on_parole(piece)) return false;  // nobody else may bring it
   const Duration expected = session.expected_answer(now);
   const double soon = rate_at_block_ * seconds_of(expected) / limits::kBlockBytes;
   auto left = picker_->unasked_blocks();
@@ -265,7 +277,14 @@ void Swarm::give_back_requests(PeerSession& session, const std::vector<BlockRef>
     charge(-std::int64_t{span.length});
     if (farewell == Farewell::Cancel) send(session, wire::Cancel{span});
   }
-  picker_->disown(session.id());
+  disown(session);
+}
+
+void Swarm::disown(const PeerSession& session) {
+  for (const auto& [piece, bytes] : picker_->disown(session.id())) {
+    totals_.wasted += bytes;
+    actions_.push_back(PieceDiscarded{piece});
+  }
 }
 
 void Swarm::snub_silent_sessions(TimePoint now) {
@@ -301,6 +320,7 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
     close(*session, CloseReason::MalformedMessage, now);
     return BlockVerdict::Unwanted;
   }
+  if (end_audit(*session, *block)) return BlockVerdict::Compare;
   const bool asked = session->on_block(*block, span.length, now);
   const bool late = !asked && session->settle_late(*block, now);
   if (late) charge(span.length);
@@ -314,9 +334,11 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
       sources_[session->device()] += span.length;
       download_rate_.add(span.length, now);
       rate_at_block_ = download_rate_.per_second(now);
+      session->trial.on_kept(*block);
       break;
     case BlockVerdict::Duplicate: totals_.duplicate += span.length; break;
     case BlockVerdict::Unwanted: totals_.wasted += span.length; break;
+    case BlockVerdict::Compare: break;
   }
   for (const auto& other_id : receipt.others) {
     auto* other = other_id ? find(*other_id) : nullptr;
@@ -327,6 +349,7 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
     pump(*other, now);
   }
   if (receipt.filled) actions_.push_back(PieceFilled{block->piece});
+  compare_kept(*session);
   if (!asked && !late && !session->allow_unwanted_block(now)) close(*session, CloseReason::MessageFlood, now);
   else pump(*session, now);
   return receipt.verdict;
@@ -335,6 +358,7 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
 // --- pieces ------------------------------------------------------------------------------------------
 
 void Swarm::on_piece_stored(PieceIndex piece, TimePoint now) {
+  for (const auto& device : picker_->contributors(piece)) trust(device, now);
   picker_->store(piece);
   CHECK(have_.set(piece));
   tell_piece(piece);
@@ -408,7 +432,6 @@ void Swarm::on_piece_withdrawn(PieceIndex piece, TimePoint now) {
   CHECK(have_.clear(piece));
   picker_->withdraw(piece);
   origin_.reset();
-  tell_direction();
   for (const auto& [id, session] : sessions_) {
     for (const auto& block : session->drop_queued(piece)) {
       if (session->abilities().fast) send(*session, wire::Reject{block});
@@ -417,6 +440,7 @@ void Swarm::on_piece_withdrawn(PieceIndex piece, TimePoint now) {
     if (session->pieces().has(piece)) ++session->wanted;
     update_interest(*session);
   }
+  tell_direction();
   pump_all(now);
 }
 

@@ -48,6 +48,7 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Choke&, TimePoin
 Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Unchoke&, TimePoint now) {
   session.choking_us = false;
   pump(session, now);
+  audit(session);
   return std::nullopt;
 }
 
@@ -84,6 +85,7 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Have& message, T
   if (!have_.has(message.piece)) ++session.wanted;
   update_interest(session);
   pump(session, now);
+  audit(session);
   return std::nullopt;
 }
 
@@ -135,6 +137,10 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Cancel& message,
 Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Reject& message, TimePoint now) {
   const auto block = session.block_of(message.block);
   if (!block) return CloseReason::MalformedMessage;  // we never ask for such a block
+  if (end_audit(session, *block)) {
+    if (!session.choking_us) remove_piece(session, block->piece, now);
+    return std::nullopt;
+  }
   if (!session.settle(*block, now)) {
     if (session.settle_late(*block, now)) pump(session, now);
     return std::nullopt;
@@ -143,7 +149,7 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Reject& message,
   picker_->release(*block, session.id());
   // While it does not choke us the only reason is that it has not got the piece.
   if (!session.choking_us) remove_piece(session, block->piece, now);
-  else if (session.outstanding() == 0) picker_->disown(session.id());
+  else if (session.outstanding() == 0) disown(session);
   pump_all(now);
   return std::nullopt;
 }

@@ -22,7 +22,11 @@ void Swarm::tell_direction() {
   const bool directing = origin_ != nullptr && origin_->unsettled() > 0;
   if (directing_ == directing) return;
   directing_ = directing;
-  for (const auto& [id, session] : sessions_) send_extensions(*session);
+  for (const auto& [id, session] : sessions_) {
+    send_extensions(*session);
+    if (!directing) session->audited_block.reset();
+    update_interest(*session);
+  }
 }
 
 void Swarm::direct(PeerSession& session, TimePoint now) {

@@ -65,7 +65,7 @@ class Pair {
   void step() {
     const auto place = input_.below(kPlaces);
     const auto session = ids_[place];
-    switch (input_.below(17)) {
+    switch (input_.below(18)) {
       case 0: have(session, piece()); break;
       case 1: lose_piece(session, piece()); break;
       case 2:
@@ -85,6 +85,7 @@ class Pair {
       case 13: set_open_max(); break;
       case 14: set_order(); break;
       case 15: pick_of(session, ids_[input_.below(kPlaces)]); break;
+      case 16: take_back(); break;
       default: CHECK(picker_.missing_at_peers() == naive_.missing_at_peers());
     }
     if (++steps_ % kChecksApart == 0) compare();
@@ -260,8 +261,10 @@ class Pair {
   }
   void give_back(Number session) {
     for (const auto& request : requests([&](Number one) { return one == session; })) release(request);
-    picker_.disown({session});
-    naive_.disown(session);
+    std::vector<Number> restarts;
+    for (const auto& restart : picker_.disown({session})) restarts.push_back(restart.piece.value);
+    std::sort(restarts.begin(), restarts.end());
+    CHECK(restarts == naive_.disown(session));
   }
   // One that was asked, or a late one of somebody.
   void receive(Number session) {
@@ -299,6 +302,11 @@ class Pair {
       case 2: reopen(*number); break;
       default: picker_.store({*number}); naive_.store(*number);
     }
+  }
+  void take_back() {
+    const auto number = piece();
+    const BlockRef block{{number}, {input_.below(geometry_.blocks({number}))}};
+    CHECK(picker_.take_back(block) == naive_.take_back(block));
   }
   void reopen(Number number) {
     std::vector<BlockIndex> bad;

@@ -19,9 +19,13 @@ std::vector<Sha256> Payload::leaves(PieceIndex piece, const BadBlocks& bad) cons
   return leaves;
 }
 
+swarm::LeafRoots Payload::roots(PieceIndex piece) {
+  if (file_root_ == Sha256{}) file_root_ = *metainfo()->pieces_root();
+  return {file_root_, metainfo()->piece_layer()[piece.value]};
+}
+
 swarm::Evidence Payload::evidence(PieceIndex piece, const BadBlocks& bad) {
-  const auto& published = *metainfo();
-  return {*published.pieces_root(), published.piece_layer()[piece.value], leaves(piece, bad)};
+  return {roots(piece), leaves(piece, bad)};
 }
 
 const std::shared_ptr<const meta::Metainfo>& Payload::metainfo() {

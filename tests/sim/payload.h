@@ -20,12 +20,14 @@ class Payload {
   explicit Payload(const meta::Geometry& geometry) : geometry_(geometry) {}
 
   std::vector<Sha256> leaves(PieceIndex piece, const BadBlocks& bad) const;
+  swarm::LeafRoots roots(PieceIndex piece);
   swarm::Evidence evidence(PieceIndex piece, const BadBlocks& bad);
   const std::shared_ptr<const meta::Metainfo>& metainfo();
 
  private:
   meta::Geometry geometry_;
   std::shared_ptr<const meta::Metainfo> metainfo_;
+  Sha256 file_root_{};
 };
 
 }  // namespace p2p::sim

@@ -58,7 +58,8 @@ SwarmWorld::Member SwarmWorld::add(const MemberOptions& options) {
   state.random = std::make_unique<Random>(seed_ * 100'003 + member);
   state.options = options;
   state.stored = swarm::Bitfield(geometry_.pieces(), options.seed || Hostile::has_all(options.attack));
-  state.swarm = std::make_unique<swarm::Swarm>(geometry_, state.stored, options.swarm, *state.random);
+  state.swarm = std::make_unique<swarm::Swarm>(geometry_, state.stored, options.swarm, *state.random,
+                                               [this](PieceIndex piece) { return payload_.roots(piece); });
   state.book = std::make_unique<swarm::PeerBook>(device(member), options.links_wanted, *state.random);
   if (options.attack == Attack::None) return member;
   state.hostile = std::make_unique<Hostile>(options.attack, options.share, geometry_,
@@ -276,6 +277,8 @@ void SwarmWorld::act(Member member, const swarm::Action& action) {
     check_piece(member, filled->piece);
   } else if (const auto* discarded = std::get_if<swarm::PieceDiscarded>(&action)) {
     state.buffers.erase(discarded->piece);
+  } else if (const auto* compared = std::get_if<swarm::CompareBlock>(&action)) {
+    compare(member, *compared);
   } else if (const auto* convicted = std::get_if<swarm::DeviceConvicted>(&action)) {
     convict(member, *convicted);
   } else if (const auto* ready = std::get_if<swarm::UploadReady>(&action)) {
@@ -390,6 +393,10 @@ void SwarmWorld::on_piece(Direction direction, const wire::Piece& piece, bool ba
   bad = bad && state.hostile == nullptr;
   const auto verdict = state.swarm->on_block(end.session, piece.block, events_.now());
   if (verdict == swarm::BlockVerdict::Unwanted) state.unwanted += piece.block.length;
+  if (verdict == swarm::BlockVerdict::Compare) {
+    const swarm::BlockRef block{piece.block.piece, {piece.block.begin / limits::kBlockBytes}};
+    state.swarm->on_block_compared(device(end_of(direction).member), block, !bad, events_.now());
+  }
   if (bad) ++bad_blocks_[{end_of(direction).member, end.member}];
   if (verdict == swarm::BlockVerdict::Keep) keep(end.member, piece.block, bad);
   if (state.nearly_complete_at == Duration{} &&

@@ -186,6 +186,7 @@ class SwarmWorld final : private Network::Listener {
   Duration disk_time(Member member, Duration usual);
   void answer_leaves(Direction direction, const wire::HashRange& range);
   void on_leaves_read(Direction direction);
+  void compare(Member member, const swarm::CompareBlock& action);
   void convict(Member member, const swarm::DeviceConvicted& convicted);
   void attack(Member member);
   void dial_all_at_once(Member member);

@@ -68,6 +68,14 @@ SwarmWorld::Member SwarmWorld::member_of(const DeviceId& device) {
   return (std::uint32_t{device.bytes[30]} << 8 | device.bytes[31]) - 1;
 }
 
+void SwarmWorld::compare(Member member, const swarm::CompareBlock& action) {
+  const auto [piece, block] = action.block;
+  const bool bad = members_[member].buffers.at(piece).at(block.value) != Block::Good;
+  const auto leaves = payload_.leaves(piece, bad ? BadBlocks{block} : BadBlocks{});
+  members_[member].swarm->on_block_compared(action.device, action.block, leaves[block.value] == action.leaf,
+                                            events_.now());
+}
+
 void SwarmWorld::convict(Member member, const swarm::DeviceConvicted& convicted) {
   auto& state = members_[member];
   const auto device = member_of(convicted.device);

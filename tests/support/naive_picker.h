@@ -174,12 +174,26 @@ class NaivePicker {
                                   [](const Block& block) { return block.is_free(); });
     if (idle) piece.state = State::Missing;
   }
-  void disown(Number session) {
-    for (auto& piece : pieces) {
+  // The pieces that begin anew.
+  std::vector<Number> disown(Number session) {
+    std::vector<Number> restarts;
+    for (Number i = 0; i < pieces.size(); ++i) {
+      auto& piece = pieces[i];
       if (piece.state != State::Open || piece.owner != session) continue;
       piece.owner.reset();
-      if (piece.parole) piece.blocks.assign(piece.blocks.size(), {});
+      const bool has_any = std::any_of(piece.blocks.begin(), piece.blocks.end(),
+                                       [](const Block& one) { return one.source.has_value(); });
+      if (!piece.parole || !has_any) continue;
+      restarts.push_back(i);
+      piece.blocks.assign(piece.blocks.size(), {});
     }
+    return restarts;
+  }
+  bool take_back(swarm::BlockRef ref) {
+    auto& piece = pieces[ref.piece.value];
+    if (piece.state != State::Open || !is_received(ref.piece.value, ref.block.value)) return false;
+    piece.blocks[ref.block.value] = {};
+    return true;
   }
   swarm::PiecePicker::Receipt receive(swarm::BlockRef ref, Number session, const DeviceId& device) {
     if (is_received(ref.piece.value, ref.block.value)) return {.verdict = swarm::BlockVerdict::Duplicate};

@@ -42,10 +42,11 @@ inline Bitfield field(std::string_view picture) {
 
 // One swarm and what it has said so far. The last piece is one block and one byte long.
 struct ScriptedSwarm {
-  explicit ScriptedSwarm(std::string_view have, swarm::Options options = {})
+  explicit ScriptedSwarm(std::string_view have, swarm::Options options = {},
+                         swarm::Swarm::LeafRootsOf leaf_roots = nullptr)
       : geometry(
             *meta::Geometry::make(std::uint64_t{have.size() - 1} * kPieceBytes + kBlock + 1, kPieceBytes)),
-        swarm(geometry, field(have), options, random) {}
+        swarm(geometry, field(have), options, random, std::move(leaf_roots)) {}
 
   SessionId open(int number, Abilities abilities = {}) {
     const auto id = swarm.open_session(device(number), abilities, now);
@@ -81,6 +82,8 @@ struct ScriptedSwarm {
       else if (auto* one = std::get_if<swarm::PieceFilled>(&*action)) filled.push_back(one->piece);
       else if (auto* dropped = std::get_if<swarm::PieceDiscarded>(&*action))
         discarded.push_back(dropped->piece);
+      else if (auto* compared_now = std::get_if<swarm::CompareBlock>(&*action))
+        compared.push_back(*compared_now);
       else if (auto* guilty = std::get_if<swarm::DeviceConvicted>(&*action))
         convicted.push_back(guilty->device);
       else if (std::holds_alternative<swarm::UploadReady>(*action)) ++ready;
@@ -142,6 +145,7 @@ struct ScriptedSwarm {
   std::vector<swarm::CloseSession> closed;
   std::vector<PieceIndex> filled;
   std::vector<PieceIndex> discarded;
+  std::vector<swarm::CompareBlock> compared;
   std::vector<DeviceId> convicted;
   int ready = 0;
   int completed = 0;

@@ -43,7 +43,7 @@ struct World {
       evidence.leaves.push_back(leaf(i, picture[i]));
       good.push_back(leaf(i, '#'));
     }
-    evidence.piece_root = leaf_root(geometry, good);
+    evidence.roots.piece = leaf_root(geometry, good);
     inquiry.emplace(geometry, kPiece, std::move(evidence));
   }
   std::vector<wire::HashRequest> ask(SessionId session, int number) {

@@ -37,7 +37,7 @@ struct World : ScriptedSwarm {
   }
   void fail(std::string_view picture) {
     swarm::Evidence evidence;
-    evidence.piece_root = swarm::leaf_root(geometry, truth);
+    evidence.roots.piece = swarm::leaf_root(geometry, truth);
     for (std::size_t i = 0; i < picture.size(); ++i)
       evidence.leaves.push_back(leaf(i, std::islower(picture[i])));
     report(std::move(evidence));

@@ -31,7 +31,8 @@ TEST(withdrawn_piece_is_rejected_and_fetched_again) {
   World world("##");
   const auto taker = world.taker(1);
   world.say(taker, wire::Request{span(0, 0)});
-  const auto source = world.source(2, "#.");
+  const auto source = world.open(2);
+  world.say(source, wire::BitfieldMessage{field("#.").to_wire()});
 
   world.swarm.on_piece_withdrawn(PieceIndex{0}, world.now);
   world.drain();
@@ -41,6 +42,7 @@ TEST(withdrawn_piece_is_rejected_and_fetched_again) {
   world.say(taker, wire::Request{span(0, 1)});
   EXPECT_EQ(world.take<wire::Reject>(taker).size(), 1u);
   EXPECT_EQ(world.take<wire::Interested>(source).size(), 1u);
+  world.say(source, wire::Unchoke{});
   world.answer({source});
   world.store(PieceIndex{0});
   EXPECT_EQ(world.completed, 1);
