@@ -19,8 +19,8 @@ void Origin::on_requested(PieceIndex piece, SessionId session, TimePoint now) {
   place.state = State::Taken;
 }
 
-bool Origin::is_awaited(PieceIndex piece, SessionId session) const {
-  return is_in_window(piece) && places_[piece.value].session == session;
+bool Origin::is_taken_by(PieceIndex piece, SessionId session) const {
+  return places_[piece.value].state == State::Taken && places_[piece.value].session == session;
 }
 
 void Origin::on_holders(PieceIndex piece, Holders holders, TimePoint now) {

@@ -85,8 +85,8 @@ class Origin {
   }
 
   void on_requested(PieceIndex piece, SessionId session, TimePoint now);
-  // True when the piece was in the window of this session, which announced it: it is proven from now on.
-  bool is_awaited(PieceIndex piece, SessionId session) const;
+  // It has asked us for the piece, which was in its window: when it announces it, it is proven.
+  bool is_taken_by(PieceIndex piece, SessionId session) const;
   void on_holders(PieceIndex piece, Holders holders, TimePoint now);
   // Gives back what was in its window; the caller says with on_holders() what others have of it.
   std::vector<PieceIndex> on_closed(SessionId session);

@@ -107,7 +107,7 @@ std::uint32_t PeerSession::pipeline_depth(TimePoint now) const {
   if (snubbed) return abilities_.fast ? 0 : 1;
   const double steady = steady_depth(now);
   // While ramping the rate is not known well; twice what it says is enough to let it double.
-  const bool is_new = first_block_ == TimePoint{} || now - first_block_ < kRampLook;
+  const bool is_new = first_request_ == TimePoint{} || now - first_request_ < kRampLook;
   const double least = std::min(is_new ? options_.pipeline_new : options_.pipeline_min, most);
   const double depth = ramping_ ? std::min(ramp_depth_, 2 * steady + least) : steady;
   const auto chosen = static_cast<std::uint32_t>(std::clamp(depth, least, static_cast<double>(most)));
@@ -115,7 +115,11 @@ std::uint32_t PeerSession::pipeline_depth(TimePoint now) const {
 }
 
 void PeerSession::on_requested(BlockRef block, TimePoint now) {
-  if (outstanding_.empty()) last_block_ = last_answer_ = now;
+  if (outstanding_.empty()) {
+    last_block_ = last_answer_ = now;
+    download_.expect(now);
+  }
+  if (first_request_ == TimePoint{}) first_request_ = now;
   outstanding_.push_back({block, now});
 }
 

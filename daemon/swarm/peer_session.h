@@ -157,6 +157,7 @@ class PeerSession {
   Duration patience_;                   // with the next answer
   bool ramping_ = true;
   double ramp_depth_;
+  TimePoint first_request_{};
   TimePoint first_block_{};
   double ramp_rate_ = 0;  // at the last look
   TimePoint ramp_look_{};

@@ -13,11 +13,16 @@ void Rate::add(std::uint64_t bytes, TimePoint now) {
   constexpr auto kCount = static_cast<std::int64_t>(kSlots);
   if (newest_ < 0 || slot - newest_ >= kCount) {
     slots_.fill(0);
-    start_ = now;
+    if (!expected_) start_ = now;
     newest_ = slot;
   }
   for (; newest_ < slot; ++newest_) slots_[static_cast<std::size_t>((newest_ + 1) % kCount)] = 0;
   slots_[static_cast<std::size_t>(newest_ % kCount)] += bytes;
+}
+
+void Rate::expect(TimePoint now) {
+  if (per_second(now) == 0) start_ = now;
+  expected_ = true;
 }
 
 double Rate::per_second(TimePoint now) const {

@@ -20,6 +20,8 @@ class Rate {
   static constexpr std::size_t kSlots = 8;
 
   void add(std::uint64_t bytes, TimePoint now);
+  // A flow is waited for: from now on silence counts, also before its first byte.
+  void expect(TimePoint now);
   double per_second(TimePoint now) const;
 
  private:
@@ -27,6 +29,7 @@ class Rate {
   std::array<std::uint64_t, kSlots> slots_{};
   std::int64_t newest_ = -1;  // number of the slot that counts now; -1: nothing was added yet
   TimePoint start_{};         // of the flow: the average must not count the time before it
+  bool expected_ = false;
 };
 
 class TokenBucket {

@@ -285,6 +285,7 @@ class Swarm {
   void charge(std::int64_t bytes);
   std::optional<BlockRef> pick_for(PeerSession& session, TimePoint now);
   std::optional<BlockRef> pick_suggested(PeerSession& session, TimePoint now);
+  std::optional<BlockRef> take_suggestion(PeerSession& session);
   bool leave_shared_to_peers(const PeerSession& session, TimePoint now);
   bool is_left_to_faster(const PeerSession& session, PieceIndex piece, TimePoint now) const;
   bool may_move(TimePoint now);

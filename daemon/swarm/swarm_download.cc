@@ -108,16 +108,7 @@ std::optional<BlockRef> Swarm::pick_for(PeerSession& session, TimePoint now) {
 // who directs too: what it gave to a slow peer would otherwise come at that peer's pace.
 std::optional<BlockRef> Swarm::pick_suggested(PeerSession& session, TimePoint now) {
   if (auto block = picker_->pick_begun({session.id(), session.pieces(), false, true})) return block;
-  auto& suggested = session.suggested;
-  while (!suggested.empty()) {
-    const bool missing = picker_->state(suggested.front()) == PiecePicker::State::Missing;
-    // What was begun elsewhere is left there, unless there is nothing else: then it takes too long there.
-    const auto block =
-        missing || picker_->all_begun() ? picker_->pick_piece(suggested.front(), session.id()) : std::nullopt;
-    if (missing && !block) break;  // too many are open
-    suggested.pop_front();
-    if (block) return block;
-  }
+  if (auto block = take_suggestion(session)) return block;
   if (picker_->all_begun()) {
     wake_at(last_look_ + kLookInterval);
     if (const auto block = pick_from_slower(session, kSoonerTimes, now)) return block;
@@ -129,6 +120,24 @@ std::optional<BlockRef> Swarm::pick_suggested(PeerSession& session, TimePoint no
   if (!idle_since_) idle_since_ = now;
   if (now - *idle_since_ >= kSuggestionTime) return pick_for(session, now);
   wake_at(*idle_since_ + kSuggestionTime);
+  return std::nullopt;
+}
+
+// What was begun elsewhere is left there, and is asked for here when it is given back; or when there is
+// nothing else to begin, for then it takes too long there.
+std::optional<BlockRef> Swarm::take_suggestion(PeerSession& session) {
+  auto& suggested = session.suggested;
+  for (auto one = suggested.begin(); one != suggested.end();) {
+    const auto state = picker_->state(*one);
+    if (state == PiecePicker::State::Open && !picker_->all_begun()) {
+      ++one;
+      continue;
+    }
+    const auto block = picker_->pick_piece(*one, session.id());
+    if (!block && state == PiecePicker::State::Missing) break;  // too many are open
+    one = suggested.erase(one);
+    if (block) return block;
+  }
   return std::nullopt;
 }
 

@@ -67,7 +67,7 @@ void Swarm::on_pieces_gone(PeerSession& session, TimePoint now) {
 
 // It announced the piece. When we gave it that one, what it says of others is believed as well.
 void Swarm::prove(PeerSession& session, PieceIndex piece, TimePoint now) {
-  if (session.is_proven || !origin_->is_awaited(piece, session.id())) return;
+  if (session.is_proven || !origin_->is_taken_by(piece, session.id())) return;
   session.is_proven = true;
   on_pieces_seen(session.pieces(), now);
 }

@@ -231,6 +231,12 @@ std::optional<bool> told_direction(World& world, SessionId id) {
   return told;
 }
 
+// The piece comes from us, and is announced.
+void take(World& world, SessionId id, PieceIndex piece) {
+  world.say(id, wire::Request{span(piece.value, 0)});
+  world.say(id, wire::Have{piece});
+}
+
 TEST(the_only_source_suggests_disjoint_pieces_until_others_have_two_copies) {
   World world("####");
   const auto one = world.taker(1);
@@ -265,8 +271,29 @@ TEST(who_took_nothing_from_us_is_not_believed) {
   EXPECT(world.swarm.directs());
 
   std::size_t suggested = first.size();
-  for (const auto& suggest : first) world.say(one, wire::Have{suggest.piece});
+  for (const auto& suggest : first) take(world, one, suggest.piece);
   suggested += world.take<wire::Suggest>(one).size();
+
+  EXPECT(suggested >= 3u);
+}
+
+TEST(who_announces_what_was_suggested_and_did_not_ask_for_it_is_not_believed) {
+  World world("########");
+  const auto liar = world.taker(1);
+  const auto other_liar = world.taker(2);
+  for (std::uint32_t i = 0; i < 7; ++i) {
+    world.say(liar, wire::Have{PieceIndex{i}});
+    world.say(other_liar, wire::Have{PieceIndex{i}});
+  }
+
+  const auto one = world.taker(3);
+  std::size_t suggested = 0;
+  for (int i = 0; i < 4; ++i) {
+    for (const auto& suggest : world.take<wire::Suggest>(one)) {
+      take(world, one, suggest.piece);
+      ++suggested;
+    }
+  }
 
   EXPECT(suggested >= 3u);
 }
@@ -278,11 +305,10 @@ TEST(who_keeps_its_pieces_is_choked_while_others_pass_theirs_on) {
   const auto other = world.taker(3);
   std::vector<PieceIndex> of_one;
   for (int i = 0; i < 4; ++i) {
-    for (const auto& suggest : world.take<wire::Suggest>(keeper))
-      world.say(keeper, wire::Have{suggest.piece});
+    for (const auto& suggest : world.take<wire::Suggest>(keeper)) take(world, keeper, suggest.piece);
     for (const auto& suggest : world.take<wire::Suggest>(one)) of_one.push_back(suggest.piece);
   }
-  for (const auto piece : of_one) world.say(one, wire::Have{piece});
+  for (const auto piece : of_one) take(world, one, piece);
   world.now += 100ms;
   for (const auto piece : of_one) world.say(other, wire::Have{piece});
   EXPECT(world.view(keeper).unchoked_by_us);
@@ -371,12 +397,12 @@ TEST(a_turn_lasts_until_what_was_suggested_has_come_or_takes_too_long) {
   auto suggested = world.take<wire::Suggest>(one);
   EXPECT_EQ(suggested.size(), 2u);
   world.now += 9s;
-  world.say(one, wire::Have{suggested[0].piece});
+  take(world, one, suggested[0].piece);
   EXPECT_EQ(world.take<wire::Suggest>(one).size(), 1u);
 
   world.now += 1s;
   world.swarm.on_timer(world.now);
-  world.say(one, wire::Have{suggested[1].piece});
+  take(world, one, suggested[1].piece);
   EXPECT(world.take<wire::Choke>(one).empty());
   EXPECT(world.take<wire::Suggest>(one).empty());  // it only ends what it has
 
@@ -439,6 +465,19 @@ TEST(a_suggestion_that_comes_from_a_peer_already_is_left_to_the_peer) {
   world.say(id, wire::Suggest{PieceIndex{1}});
 
   EXPECT(world.requests(id).at(0).piece == PieceIndex{1});
+}
+
+TEST(a_suggestion_is_kept_while_its_piece_comes_from_a_peer_that_may_give_it_back) {
+  World world("....");
+  const auto id = directing(world, 1);
+  const auto peer = world.source(2, "..#.");
+  world.say(id, wire::Suggest{PieceIndex{2}});
+  EXPECT_EQ(world.requests(id).size(), 0u);
+
+  world.swarm.close_session(peer, world.now);
+  world.drain();
+
+  EXPECT(world.requests(id).at(0).piece == PieceIndex{2});
 }
 
 TEST(nobody_waits_for_a_suggestion_when_there_is_nothing_else_to_wait_for) {
@@ -540,6 +579,7 @@ int main() {
       cmocka_unit_test(patience_grows_with_what_pieces_take),
       cmocka_unit_test(the_only_source_suggests_disjoint_pieces_until_others_have_two_copies),
       cmocka_unit_test(who_took_nothing_from_us_is_not_believed),
+      cmocka_unit_test(who_announces_what_was_suggested_and_did_not_ask_for_it_is_not_believed),
       cmocka_unit_test(who_keeps_its_pieces_is_choked_while_others_pass_theirs_on),
       cmocka_unit_test(a_peer_that_leaves_with_the_only_copy_brings_its_pieces_back),
       cmocka_unit_test(who_has_nobody_to_direct_sleeps),
@@ -550,6 +590,7 @@ int main() {
       cmocka_unit_test(only_what_is_suggested_is_asked_in_that_order),
       cmocka_unit_test(a_suggestion_that_comes_from_a_peer_already_is_left_to_the_peer),
       cmocka_unit_test(a_window_holds_no_more_suggestions_than_the_other_side_keeps),
+      cmocka_unit_test(a_suggestion_is_kept_while_its_piece_comes_from_a_peer_that_may_give_it_back),
       cmocka_unit_test(nobody_waits_for_a_suggestion_when_there_is_nothing_else_to_wait_for),
       cmocka_unit_test(who_directs_hears_of_every_piece),
       cmocka_unit_test(what_was_withheld_is_told_when_a_peer_begins_to_direct),

@@ -31,6 +31,20 @@ TEST(time_before_the_first_byte_does_not_count) {
   EXPECT(near(rate.per_second(at(500ms)), 100'000, 0.05));
 }
 
+TEST(time_before_the_first_byte_counts_when_it_was_waited_for) {
+  Rate rate;
+  rate.expect(at(0s));
+  rate.add(1000, at(1s));
+  EXPECT(near(rate.per_second(at(1s)), 1000, 0.1));
+
+  rate.add(1000, at(5s));  // and a silence of more than the window
+  EXPECT(near(rate.per_second(at(5s)), 1000 / seconds_of(Rate::kWindow), 0.2));
+
+  rate.expect(at(60s));  // nobody waited before
+  rate.add(1000, at(61s));
+  EXPECT(near(rate.per_second(at(61s)), 1000, 0.1));
+}
+
 TEST(silence_brings_the_rate_to_zero_within_the_window) {
   Rate rate;
   for (int i = 0; i < 300; ++i) rate.add(1000, at(10ms * i));
@@ -98,6 +112,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(steady_flow_is_measured),
       cmocka_unit_test(time_before_the_first_byte_does_not_count),
+      cmocka_unit_test(time_before_the_first_byte_counts_when_it_was_waited_for),
       cmocka_unit_test(silence_brings_the_rate_to_zero_within_the_window),
       cmocka_unit_test(rate_of_nothing_is_zero),
       cmocka_unit_test(bucket_begins_full_and_refills_up_to_its_burst),

@@ -28,7 +28,7 @@ constexpr double kDripperTime = 1.15;
 constexpr double kQuitterTime = 1.4;
 constexpr double kFlooderTime = 2.3;
 constexpr double kChurnerTime = 1.15;
-constexpr double kFlapperTime = 1.4;
+constexpr double kFlapperTime = 1.25;
 constexpr double kAccuserTime = 1.5;
 
 struct Pair {

@@ -139,7 +139,7 @@ TEST(trial_does_not_wait_for_long) {
   World world;
   const auto ann = world.source(kAnn, "##.");
   const auto range = world.asked(ann);
-  world.requests(ann);
+  for (const auto& span : world.requests(ann)) world.block(ann, span);
 
   LIMIT_AT(Trial::kTime);
   world.pass(Trial::kTime - 1ms);
