@@ -313,10 +313,15 @@ class Peer(Daemon):
     """A member's daemon. With an attack, one that does harm: tests/hostile/attack.h."""
 
     def __init__(self, world, name, settings=('checkpoint_interval=1s',), attack=None, **options):
-        super().__init__(world, name, 'p2pd-hostile' if attack else 'p2pd', settings, **options)
+        super().__init__(world, name, 'p2pd', settings, **options)
         if attack:
-            self.prefix += ['env', f'P2P_ATTACK={attack}']
+            self.attack_with(attack)
         self.downloads = os.path.join(self.folder, 'downloads')
+
+    def attack_with(self, attack):
+        """From its next start on it does harm."""
+        self.binary = 'p2pd-hostile'
+        self.prefix += ['env', f'P2P_ATTACK={attack}']
 
     def command(self):
         return super().command() + ['--download-dir', self.downloads]
