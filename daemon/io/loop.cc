@@ -8,23 +8,43 @@
 
 namespace p2p::io {
 
-struct Loop::Wakeup {
-  uv_async_t async;
-  Loop* loop;
+// Tasks of other threads wake the loop through a descriptor. Those of its own, many in each turn, run behind
+// the turn's events, and while there are any the loop does not wait: that takes no system call.
+struct Loop::Handles {
+  uv_async_t wakeup;
+  uv_check_t behind_events;
+  uv_idle_t no_waiting;
+  int open = 3;
+
+  template <class Handle>
+  void close(Handle& handle) {
+    uv_close(reinterpret_cast<uv_handle_t*>(&handle), [](uv_handle_t* closed) {
+      auto* handles = static_cast<Handles*>(closed->data);
+      if (--handles->open == 0) delete handles;
+    });
+  }
 };
 
-Loop::Loop() : loop_(new uv_loop_t), wakeup_(new Wakeup) {
+Loop::Loop() : loop_(new uv_loop_t), handles_(new Handles) {
   CHECK(uv_loop_init(loop_) == 0);
-  wakeup_->loop = this;
-  wakeup_->async.data = wakeup_;
-  CHECK(uv_async_init(loop_, &wakeup_->async,
-                      [](uv_async_t* async) { static_cast<Wakeup*>(async->data)->loop->run_tasks(); }) == 0);
+  loop_->data = this;
+  CHECK(uv_async_init(loop_, &handles_->wakeup,
+                      [](uv_async_t* one) { static_cast<Loop*>(one->loop->data)->run_posted(); }) == 0);
+  uv_check_init(loop_, &handles_->behind_events);
+  uv_check_start(&handles_->behind_events,
+                 [](uv_check_t* one) { static_cast<Loop*>(one->loop->data)->run_deferred(); });
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->behind_events));
+  uv_idle_init(loop_, &handles_->no_waiting);
+  handles_->wakeup.data = handles_->behind_events.data = handles_->no_waiting.data = handles_;
 }
 
 Loop::~Loop() {
-  run_tasks();
-  uv_close(reinterpret_cast<uv_handle_t*>(&wakeup_->async),
-           [](uv_handle_t* handle) { delete static_cast<Wakeup*>(handle->data); });
+  run_posted();
+  run_deferred();
+  ended_ = true;
+  handles_->close(handles_->wakeup);
+  handles_->close(handles_->behind_events);
+  handles_->close(handles_->no_waiting);
   while (uv_run(loop_, UV_RUN_DEFAULT) != 0) {
   }  // again where a task of the end has called stop()
   if (uv_loop_close(loop_) != 0) {
@@ -42,7 +62,8 @@ TimePoint Loop::now() const { return TimePoint(std::chrono::milliseconds(uv_now(
 
 void Loop::defer(std::function<void()> task) {
   deferred_.push_back(std::move(task));
-  uv_async_send(&wakeup_->async);
+  if (ended_) return;  // as its handles close; it will not run
+  uv_idle_start(&handles_->no_waiting, [](uv_idle_t*) {});
 }
 
 void Loop::post(std::function<void()> task) {
@@ -50,19 +71,23 @@ void Loop::post(std::function<void()> task) {
     const std::lock_guard lock(mutex_);
     posted_.push_back(std::move(task));
   }
-  uv_async_send(&wakeup_->async);
+  uv_async_send(&handles_->wakeup);
 }
 
-void Loop::run_tasks() {
+void Loop::run_posted() {
   std::vector<std::function<void()>> tasks;
   {
     const std::lock_guard lock(mutex_);
     tasks.swap(posted_);
   }
   for (auto& task : tasks) task();
-  tasks.clear();
+}
+
+void Loop::run_deferred() {
+  std::vector<std::function<void()>> tasks;
   tasks.swap(deferred_);
   for (auto& task : tasks) task();
+  if (deferred_.empty()) uv_idle_stop(&handles_->no_waiting);
 }
 
 }  // namespace p2p::io

@@ -47,10 +47,12 @@ class Loop {
   uv_loop_s* raw() { return loop_; }
 
  private:
-  void run_tasks();
-  struct Wakeup;
+  void run_posted();
+  void run_deferred();
+  struct Handles;
   uv_loop_s* loop_;
-  Wakeup* wakeup_;
+  Handles* handles_;
+  bool ended_ = false;
   std::vector<std::function<void()>> deferred_;
   std::mutex mutex_;  // of posted_
   std::vector<std::function<void()>> posted_;
