@@ -3,13 +3,14 @@
 
 #include <csignal>
 #include <pthread.h>
+#include <sys/resource.h>
 
 namespace p2p::io {
 
 unsigned processors() { return std::thread::hardware_concurrency(); }
 
-WorkPool::WorkPool(Loop& loop, std::string name, unsigned threads)
-    : loop_(loop), name_(std::move(name)), alive_(std::make_shared<bool>(true)) {
+WorkPool::WorkPool(Loop& loop, std::string name, unsigned threads, int nice)
+    : loop_(loop), name_(std::move(name)), nice_(nice), alive_(std::make_shared<bool>(true)) {
   // Signals are the loop thread's business.
   sigset_t all;
   sigset_t before;
@@ -44,6 +45,7 @@ std::size_t WorkPool::depth() const {
 
 void WorkPool::run_thread() {
   pthread_setname_np(pthread_self(), name_.substr(0, 15).c_str());
+  if (nice_ != 0) setpriority(PRIO_PROCESS, 0, nice_);  // of this thread alone, on Linux
   std::unique_lock lock(mutex_);
   while (true) {
     wake_.wait(lock, [this] { return ending_ || !jobs_.empty(); });

@@ -25,7 +25,8 @@ unsigned processors();
 
 class WorkPool {
  public:
-  WorkPool(Loop& loop, std::string name, unsigned threads);
+  // `nice` threads give way to everything else that wants a processor: 0 to 19, as setpriority(2) has it.
+  WorkPool(Loop& loop, std::string name, unsigned threads, int nice = 0);
   // Finishes every job that was submitted; their `done` parts are dropped.
   ~WorkPool();
   WorkPool(const WorkPool&) = delete;
@@ -39,6 +40,7 @@ class WorkPool {
   void run_thread();
   Loop& loop_;
   std::string name_;
+  int nice_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   struct Job {

@@ -14,6 +14,7 @@ namespace p2p::peer {
 namespace {
 
 constexpr unsigned kDiskThreads = 4;
+constexpr int kBackgroundNice = 10;
 constexpr auto kWaitPoll = std::chrono::milliseconds(250);
 constexpr auto kGrantRenewMin = std::chrono::seconds(1);
 // The tracker is away for so long, and then every so often: members are looked for where they were last.
@@ -44,10 +45,11 @@ Node::Node(io::Loop& loop, Options options, trust::KeyPair identity, storage::St
       store_(loop, std::move(db)),
       disk_(loop, "p2pd-disk", kDiskThreads),
       hash_(loop, "p2pd-hash", std::max(1u, io::processors())),
+      background_(loop, "p2pd-background", 1, kBackgroundNice),
       tracker_(loop, tracker_context_, self_, specific(options_.listen), random_, *this),
       group_memory_(loop, store_, tracker_, memberships_, random_),
-      transfers_({loop, disk_, hash_, store_, random_, memberships_, tracker_, clock_, peer_context_,
-                  options_, self_},
+      transfers_({loop, disk_, hash_, background_, store_, random_, memberships_, tracker_, clock_,
+                  peer_context_, options_, self_},
                  bind<&Node::on_changed>(this), bind<&Node::on_loaded>(this)),
       publisher_({loop, hash_, store_, tracker_, transfers_, identity_, clock_}),
       fetcher_({loop, store_, disk_, hash_, tracker_, transfers_, memberships_, group_memory_, clock_,

@@ -176,6 +176,7 @@ class Node final : private TrackerClient::Listener, private control::ControlServ
   StateStore store_;
   io::WorkPool disk_;
   io::WorkPool hash_;
+  io::WorkPool background_;
   std::optional<storage::AccountRow> account_;
   MembershipBook memberships_;
   TrackerClock clock_;

@@ -58,6 +58,7 @@ struct TransferServices {
   io::Loop& loop;
   io::WorkPool& disk;
   io::WorkPool& hash;
+  io::WorkPool& background;  // what nobody waits for
   StateStore& store;
   Random& random;
   swarm::SharedLimit& upload;

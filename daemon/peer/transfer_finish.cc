@@ -86,7 +86,8 @@ void Transfer::on_finished(Result<storage::FileIdentity> identity) {
       });
 }
 
-// One serial stream over the whole file, a step at a time, so that checks of arriving pieces go between.
+// One serial stream over the whole file, a step at a time, so that other files get their turn. In the
+// background: the download is complete, and pieces that arrive for it or for others go first.
 void Transfer::hash_whole_file() {
   struct Hashing {
     std::shared_ptr<storage::PayloadFile> file;  // as it was when this began
@@ -99,7 +100,7 @@ void Transfer::hash_whole_file() {
     static void run(Transfer* self, const std::shared_ptr<Hashing>& hashing) {
       const auto size = self->row_.size;
       self->scope_->run(
-          self->services_.hash,
+          self->services_.background,
           [hashing, size] {
             const auto count = std::min<std::uint64_t>(kSha1StepBytes, size - hashing->offset);
             hashing->buffer.set_size(static_cast<std::size_t>(count));

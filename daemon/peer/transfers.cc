@@ -98,9 +98,9 @@ void Transfers::unload() {
 
 Transfer& Transfers::add(storage::TransferRow row, std::shared_ptr<const meta::Metainfo> metainfo) {
   const auto id = row.id;
-  const TransferServices services{around_.loop,  around_.disk,   around_.hash,
-                                  around_.store, around_.random, upload_,
-                                  download_,     around_.self,   around_.options.checkpoint_interval};
+  const TransferServices services{
+      around_.loop,   around_.disk, around_.hash, around_.background, around_.store,
+      around_.random, upload_,      download_,    around_.self,       around_.options.checkpoint_interval};
   const bool ready = metainfo != nullptr;
   turns_[id] = next_turn_++;
   auto& transfer = transfers_[id];

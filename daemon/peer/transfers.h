@@ -29,6 +29,7 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
     io::Loop& loop;
     io::WorkPool& disk;
     io::WorkPool& hash;
+    io::WorkPool& background;
     StateStore& store;
     Random& random;
     const MembershipBook& memberships;

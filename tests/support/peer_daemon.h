@@ -24,8 +24,8 @@ struct Daemon final : private peer::TrackerClient::Listener {
     EXPECT_OK(memberships.update(group, "lab", trust::Role::Member, grant(self), {}));
     clock.set(kNow, io::boot_now());
     options.listen = loopback();
-    transfers.emplace(peer::Transfers::Surroundings{world.loop, disk, hash, store, random, memberships,
-                                                    tracker, clock, context, options, self},
+    transfers.emplace(peer::Transfers::Surroundings{world.loop, disk, hash, background, store, random,
+                                                    memberships, tracker, clock, context, options, self},
                       bind<&Daemon::on_changed>(this), bind<&Daemon::on_changed>(this));
     const auto listening = transfers->listen();
     EXPECT_OK(listening);
@@ -112,6 +112,7 @@ struct Daemon final : private peer::TrackerClient::Listener {
   tls::Context context{key, tls::kPeerProtocol};
   io::WorkPool disk{world.loop, "disk", 1};
   io::WorkPool hash{world.loop, "hash", 1};
+  io::WorkPool background{world.loop, "background", 1};
   peer::StateStore store{world.loop, open_db()};
   peer::MembershipBook memberships;
   peer::TrackerClock clock;
