@@ -220,6 +220,7 @@ void Transfer::act(const swarm::Action& action) {
                {{"name", row_.name}, {"device", link->device().hex()}, {"cause", describe(close->reason)}});
     detach(*link);
     if (close->reason == swarm::CloseReason::NothingToExchange) book_.on_complete(link->device());
+    else book_.on_fault(link->device(), services_.loop.now());
     owner_.drop_link(*link);
   } else if (std::holds_alternative<swarm::Completed>(action)) {
     finish();
@@ -229,10 +230,11 @@ void Transfer::act(const swarm::Action& action) {
   }
 }
 
-// Blocks that it sent before it was found out may convict it again.
+// Blocks that it sent before it was found out may convict it again; who is only not let in for a while may be
+// convicted still.
 void Transfer::ban(const swarm::DeviceConvicted& convicted) {
   const auto now = services_.loop.now();
-  if (book_.is_banned(convicted.device, now)) return;
+  if (book_.is_banned(convicted.device, now + limits::kOffenderPause)) return;
   log::warn("device banned", {{"name", row_.name},
                               {"group", row_.group_name},
                               {"device", convicted.device.hex()},

@@ -106,10 +106,12 @@ void PeerBook::on_disconnected(const DeviceId& device, TimePoint now) {
   forget_if_useless(found);
 }
 
+void PeerBook::on_fault(const DeviceId& device, TimePoint now) { ban(device, now + limits::kOffenderPause); }
+
 void PeerBook::ban(const DeviceId& device, TimePoint until) {
   const auto found = entries_.find(device);
   if (found != entries_.end()) {
-    found->second.banned_until = until;
+    found->second.banned_until = std::max(found->second.banned_until, until);
   } else if (entries_.size() < limits::kPeersPerShare) {
     auto& entry = entries_[device];
     entry.listed = false;

@@ -60,7 +60,9 @@ class PeerBook {
   void on_connected(const DeviceId& device);  // in either direction
   void on_disconnected(const DeviceId& device, TimePoint now);
   void on_complete(const DeviceId& device);  // it has everything
-  void ban(const DeviceId& device, TimePoint until);
+  void on_fault(const DeviceId& device,
+                TimePoint now);                       // its link was closed for one: not let in for a while
+  void ban(const DeviceId& device, TimePoint until);  // never shortens an earlier one
   bool is_banned(const DeviceId& device, TimePoint now) const;
 
   // We are behind the others (Swarm::lags): one link more, at most every kLagInterval and up to twice what

@@ -228,6 +228,8 @@ Duration PeerSession::expected_last(std::uint64_t more, TimePoint now) const {
 PeerSession::Enqueued PeerSession::enqueue(const wire::BlockSpan& block, bool servable, TimePoint now) {
   if (!servable || queue_.size() >= limits::kRequestsFromPeer)
     return count_refusal(now) ? Enqueued::Refused : Enqueued::Flood;
+  const std::size_t repeats_most = limits::kRepeatsPerMinute + geometry_.piece_length() / limits::kBlockBytes;
+  if (asked_of_us_.add(block) && !repeats_.allow(repeats_most, now)) return Enqueued::Flood;
   queue_.push_back(block);
   return queue_.size() == 1 ? Enqueued::First : Enqueued::Behind;
 }
@@ -237,17 +239,22 @@ bool PeerSession::count_refusal(TimePoint now) {
     --forgiven_refusals_;
     return true;
   }
-  if (refusals_ == 0 || now - refusals_since_ >= 1min) {
-    refusals_ = 0;
-    refusals_since_ = now;
+  return refusals_.allow(limits::kRejectsPerMinute, now);
+}
+
+bool PeerSession::PerMinute::allow(std::size_t most, TimePoint now) {
+  if (count == 0 || now - since >= 1min) {
+    count = 0;
+    since = now;
   }
-  return ++refusals_ <= limits::kRejectsPerMinute;
+  return ++count <= most;
 }
 
 bool PeerSession::cancel(const wire::BlockSpan& block) {
   const auto found = std::find(queue_.begin(), queue_.end(), block);
   if (found == queue_.end()) return false;
   queue_.erase(found);
+  asked_of_us_.remove(block);
   return true;
 }
 
@@ -260,6 +267,7 @@ std::optional<wire::BlockSpan> PeerSession::take_upload() {
 
 std::vector<wire::BlockSpan> PeerSession::drop_queue() {
   std::vector<wire::BlockSpan> dropped(queue_.begin(), queue_.end());
+  for (const auto& block : dropped) asked_of_us_.remove(block);
   queue_.clear();
   return dropped;
 }
@@ -270,6 +278,7 @@ std::vector<wire::BlockSpan> PeerSession::drop_queued(PieceIndex piece) {
     if (block.piece == piece) dropped.push_back(block);
     return block.piece == piece;
   });
+  for (const auto& block : dropped) asked_of_us_.remove(block);
   return dropped;
 }
 

@@ -24,6 +24,7 @@
 #include "daemon/base/limits.h"
 #include "daemon/swarm/piece_picker.h"
 #include "daemon/swarm/rate.h"
+#include "daemon/swarm/request_memory.h"
 #include "daemon/swarm/swarm.h"
 #include "daemon/swarm/trial.h"
 
@@ -127,6 +128,12 @@ class PeerSession {
     BlockRef block;
     TimePoint sent;
   };
+  // So many in a minute.
+  struct PerMinute {
+    std::size_t count = 0;
+    TimePoint since{};
+    bool allow(std::size_t most, TimePoint now);
+  };
   bool is_valid(const wire::BlockSpan& block) const;
   std::optional<CloseReason> admit_first(const wire::Message& message);
   bool count_refusal(TimePoint now);
@@ -164,8 +171,9 @@ class PeerSession {
 
   std::deque<wire::BlockSpan> queue_;
   std::size_t forgiven_refusals_ = 0;
-  std::size_t refusals_ = 0;
-  TimePoint refusals_since_{};
+  PerMinute refusals_;
+  RequestMemory asked_of_us_;
+  PerMinute repeats_;
   Rate upload_;
 };
 

@@ -20,7 +20,7 @@ NO_LIMITS = {
     'Passwords::kParallelization', 'Passwords::kProofBytes', 'Passwords::kSaltBytes', 'Passwords::kVersion',
     'PeerBook::kFirstWait', 'PeerSession::kDefaultRequestQueue', 'PiecePicker::kNobody',
     'PiecePicker::kNotReceived', 'PiecePicker::kRandomPieces',
-    'RarityOrder::kFewPart', 'Rate::kSlot', 'Rate::kSlots',
+    'RarityOrder::kFewPart', 'RequestMemory::kBlocks', 'Rate::kSlot', 'Rate::kSlots',
     'Rate::kWindow', 'TrackerClient::kSlowest', 'Transfer::kSpaceRetry',
     'tracker::kProtocolVersionMax', 'tracker::kProtocolVersionMin', 'wire::kExtensionHandshakeId',
     'wire::kHandshakeBytes', 'wire::kHelloVersion', 'wire::kMetadataId', 'wire::kMetadataName',

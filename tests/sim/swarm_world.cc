@@ -293,6 +293,8 @@ void SwarmWorld::act(Member member, const swarm::Action& action) {
       for (const int side : {0, 1})
         members_[links_[link].ends[side].member].book->on_complete(
             device(links_[link].ends[1 - side].member));
+    } else {
+      state.book->on_fault(device(far), events_.now());
     }
     close(link);
   } else if (std::holds_alternative<swarm::Completed>(action)) {

@@ -79,7 +79,8 @@ void SwarmWorld::compare(Member member, const swarm::CompareBlock& action) {
 void SwarmWorld::convict(Member member, const swarm::DeviceConvicted& convicted) {
   auto& state = members_[member];
   const auto device = member_of(convicted.device);
-  if (state.hostile || state.book->is_banned(convicted.device, events_.now())) return;
+  const auto later = events_.now() + limits::kOffenderPause;
+  if (state.hostile || state.book->is_banned(convicted.device, later)) return;
   if (!is_hostile(device))
     violate(member, fmt::format("honest member {} was convicted: {}", device, describe(convicted.reason)));
   bans_.push_back({member, device, now(), convicted.reason});

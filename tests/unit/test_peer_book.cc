@@ -242,6 +242,19 @@ TEST(banned_device_is_not_dialled_and_leaving_does_not_lift_the_ban) {
   EXPECT(world.book.next_dial(false, kStart + 1min).has_value());
 }
 
+TEST(who_was_closed_for_a_fault_is_not_let_in_for_a_while) {
+  World world;
+  world.book.on_fault(device(1), kStart);
+  LIMIT_AT(limits::kOffenderPause);
+  EXPECT(world.book.is_banned(device(1), kStart + limits::kOffenderPause - 1ms));
+  LIMIT_ABOVE(limits::kOffenderPause);
+  EXPECT(!world.book.is_banned(device(1), kStart + limits::kOffenderPause));
+
+  world.book.ban(device(1), kStart + 1h);
+  world.book.on_fault(device(1), kStart);
+  EXPECT(world.book.is_banned(device(1), kStart + 59min));
+}
+
 TEST(book_is_bounded) {
   World world;
   for (std::size_t i = 1; i <= limits::kPeersPerShare; ++i) world.add(i);
@@ -284,6 +297,7 @@ int main() {
       cmocka_unit_test(device_that_showed_to_be_complete_is_a_seeder),
       cmocka_unit_test(removed_device_is_forgotten_only_when_it_closes),
       cmocka_unit_test(banned_device_is_not_dialled_and_leaving_does_not_lift_the_ban),
+      cmocka_unit_test(who_was_closed_for_a_fault_is_not_let_in_for_a_while),
       cmocka_unit_test(book_is_bounded),
       cmocka_unit_test(lost_link_is_dialled_again_after_the_first_wait),
   };

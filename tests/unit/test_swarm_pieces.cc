@@ -93,9 +93,10 @@ TEST(choked_peer_and_missing_piece_are_refused) {
 }
 
 TEST(request_queue_is_bounded_and_who_keeps_asking_is_closed) {
-  World world("##");
+  World world(std::string(limits::kRequestsFromPeer / kBlocks + 1, '#'));
   const auto id = world.taker(1);
-  for (std::size_t i = 0; i < limits::kRequestsFromPeer; ++i) world.say(id, wire::Request{span(0, 0)});
+  for (std::uint32_t i = 0; i < limits::kRequestsFromPeer; ++i)
+    world.say(id, wire::Request{span(i / kBlocks, i % kBlocks)});
   LIMIT_AT(limits::kRequestsFromPeer);
   EXPECT(world.take<wire::Reject>(id).empty());
   LIMIT_ABOVE(limits::kRequestsFromPeer);
@@ -112,6 +113,35 @@ TEST(request_queue_is_bounded_and_who_keeps_asking_is_closed) {
   world.say(id, wire::Request{span(0, 0)});
 
   EXPECT(world.closed_for(id, CloseReason::RequestFlood));
+}
+
+TEST(who_asks_for_the_same_blocks_again_and_again_is_closed) {
+  World world("##");
+  const auto id = world.taker(1);
+  const auto ask = [&](std::uint32_t block) {
+    world.say(id, wire::Request{span(0, block)});
+    world.swarm.next_upload(id);
+  };
+  for (std::uint32_t i = 0; i < kBlocks; ++i) ask(i);
+  for (std::uint32_t i = 0; i < kBlocks; ++i) ask(i);  // a piece once more is allowed
+
+  LIMIT_AT(limits::kRepeatsPerMinute);
+  for (std::size_t i = 0; i < limits::kRepeatsPerMinute; ++i) ask(i % kBlocks);
+  EXPECT(world.closed.empty());
+  LIMIT_ABOVE(limits::kRepeatsPerMinute);
+  ask(0);
+
+  EXPECT(world.closed_for(id, CloseReason::RequestFlood));
+}
+
+TEST(what_was_cancelled_may_be_asked_for_again) {
+  World world("##");
+  const auto id = world.taker(1);
+  for (std::size_t i = 0; i < 2 * (limits::kRepeatsPerMinute + kBlocks); ++i) {
+    world.say(id, wire::Request{span(0, 0)});
+    world.say(id, wire::Cancel{span(0, 0)});
+  }
+  EXPECT(world.closed.empty());
 }
 
 TEST(slots_rotate_by_time_and_choking_rejects_what_waits) {
@@ -177,6 +207,8 @@ int main() {
       cmocka_unit_test(requests_are_served_in_order),
       cmocka_unit_test(choked_peer_and_missing_piece_are_refused),
       cmocka_unit_test(request_queue_is_bounded_and_who_keeps_asking_is_closed),
+      cmocka_unit_test(who_asks_for_the_same_blocks_again_and_again_is_closed),
+      cmocka_unit_test(what_was_cancelled_may_be_asked_for_again),
       cmocka_unit_test(slots_rotate_by_time_and_choking_rejects_what_waits),
       cmocka_unit_test(idle_slot_is_kept_until_somebody_wants_it),
       cmocka_unit_test(empty_share_has_nothing_to_exchange),
