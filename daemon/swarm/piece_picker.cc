@@ -233,6 +233,12 @@ bool PiecePicker::is_received(BlockRef block) const {
   return false;
 }
 
+bool PiecePicker::is_open_with(BlockRef block, const DeviceId& device) const {
+  if (state(block.piece) != State::Open || !is_received(block)) return false;
+  const auto& piece = open(block.piece);
+  return piece.contributors[piece.blocks[block.block.value].source] == device;
+}
+
 // Where the piece of this age is, or belongs.
 std::vector<PiecePicker::Begun>::iterator PiecePicker::begun_at(std::uint64_t age) {
   return std::lower_bound(begun_.begin(), begun_.end(), age,

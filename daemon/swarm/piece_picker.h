@@ -125,10 +125,11 @@ class PiecePicker {
 
   // --- pieces --------------------------------------------------------------------------------------
   State state(PieceIndex piece) const { return pieces_[piece.value].state; }
-  bool is_received(BlockRef block) const;  // also when its piece is filled or stored
-  void store(PieceIndex piece);            // filled -> stored
-  void lose(PieceIndex piece);             // filled -> missing
-  void fail(PieceIndex piece);             // filled -> missing, on parole if several devices were in it
+  bool is_open_with(BlockRef block, const DeviceId& device) const;  // which sent the block
+  bool is_received(BlockRef block) const;                           // also when its piece is filled or stored
+  void store(PieceIndex piece);                                     // filled -> stored
+  void lose(PieceIndex piece);                                      // filled -> missing
+  void fail(PieceIndex piece);  // filled -> missing, on parole if several devices were in it
   // filled -> open: these blocks were wrong and are free again, the others stay. Not empty. Ends a parole.
   void reopen(PieceIndex piece, const std::vector<BlockIndex>& bad_blocks);
   void withdraw(PieceIndex piece);  // stored -> missing

@@ -367,10 +367,11 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
 // --- pieces ------------------------------------------------------------------------------------------
 
 void Swarm::on_piece_stored(PieceIndex piece, TimePoint now) {
-  for (const auto& device : picker_->contributors(piece)) trust(device, now);
+  const auto contributors = picker_->contributors(piece);
   picker_->store(piece);
   CHECK(have_.set(piece));
   tell_piece(piece);
+  for (const auto& device : contributors) trust(device, now);
   if (complete()) complete_download(now);
   else pump_all(now);
 }

@@ -17,10 +17,10 @@ void Swarm::begin_trial(PeerSession& session, PieceIndex piece, TimePoint now) {
   wake_at(session.trial.deadline());
 }
 
-// A piece that is whole by now is judged as a whole.
+// A piece that is whole by now is judged as a whole; one that began anew may have this block from another.
 void Swarm::compare_kept(PeerSession& session) {
   for (auto& [block, leaf] : session.trial.take_comparable()) {
-    if (picker_->state(block.piece) == PiecePicker::State::Open)
+    if (picker_->is_open_with(block, session.device()))
       actions_.push_back(CompareBlock{session.device(), block, leaf});
   }
 }
@@ -30,7 +30,8 @@ void Swarm::on_block_compared(const DeviceId& device, BlockRef block, bool right
     trust(device, now);
     return;
   }
-  if (picker_->take_back(block)) totals_.wasted += geometry_.block_bytes(block.piece, block.block);
+  if (picker_->is_open_with(block, device) && picker_->take_back(block))
+    totals_.wasted += geometry_.block_bytes(block.piece, block.block);
   convict({device}, CloseReason::BadBlock, now);
   pump_all(now);
 }
@@ -53,7 +54,7 @@ void Swarm::end_late_trials(TimePoint now) {
 //
 // As long as we direct, our uplink is what all wait for, and who spoils what it has from us may pass for one
 // who passes it on: others of its kind take it. So each peer is asked for a block of what it announced, at
-// random, when it has 1, 2, 4 ... pieces, and the driver compares the block with ours.
+// random, when it has 1, 3, 7 ... pieces, and the driver compares the block with ours.
 
 bool Swarm::wants_audit(const PeerSession& session) const {
   return directing_ && session.abilities().fast &&

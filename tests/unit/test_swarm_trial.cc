@@ -153,6 +153,26 @@ TEST(trial_does_not_wait_for_long) {
   EXPECT(world.compared.empty());
 }
 
+TEST(nobody_is_compared_by_what_another_has_sent_since) {
+  World world;
+  const auto ann = world.source(kAnn, "#..");
+  const auto range = world.asked(ann);
+  const auto first = world.requests(ann);
+  for (const auto& span : first) world.block(ann, span);
+  const auto bob = world.source(kBob, "#..");
+  world.say(bob, wire::HashReject{world.asked(bob)});
+  world.answer({bob});
+  EXPECT_EQ(world.filled.size(), 1u);
+  world.filled.clear();
+  world.swarm.on_piece_lost(PieceIndex{0}, world.now);
+  world.drain();
+  for (const auto& span : world.requests(bob)) world.block(bob, span);
+
+  world.say(ann, world.truth(range));
+
+  EXPECT(world.compared.empty());
+}
+
 TEST(who_has_been_right_once_is_not_tried_again) {
   World world;
   const auto ann = world.source(kAnn, "##.");
@@ -296,6 +316,7 @@ int main() {
       cmocka_unit_test(leaves_with_another_root_convict),
       cmocka_unit_test(who_refuses_leaves_is_not_convicted_and_may_send),
       cmocka_unit_test(trial_does_not_wait_for_long),
+      cmocka_unit_test(nobody_is_compared_by_what_another_has_sent_since),
       cmocka_unit_test(who_has_been_right_once_is_not_tried_again),
       cmocka_unit_test(piece_that_was_stored_ends_the_trial_of_all_who_sent_of_it),
       cmocka_unit_test(who_is_directed_is_asked_for_a_block_of_what_it_has),
