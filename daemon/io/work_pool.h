@@ -25,7 +25,8 @@ unsigned processors();
 
 class WorkPool {
  public:
-  // `nice` threads give way to everything else that wants a processor: 0 to 19, as setpriority(2) has it.
+  // `nice` threads give way to everything else that wants a processor: 0 to 19, as setpriority(2) has it; a
+  // sandbox that refuses that call has them run like all others.
   WorkPool(Loop& loop, std::string name, unsigned threads, int nice = 0);
   // Finishes every job that was submitted; their `done` parts are dropped.
   ~WorkPool();
