@@ -5,9 +5,9 @@
 // plain streams). on_closed() comes at most once, with the reason, and never after close() or the
 // destructor. End of input by the other side is on_closed() with Code::Closed.
 //
-// Back-pressure: pending_bytes() is what was written and has not left yet; on_drained() comes when it
-// falls to the low-water mark after having been above it. pause_reading() stops on_bytes() soon (bytes
-// that TLS has already decrypted may still be delivered once).
+// Back-pressure: pending_bytes() is what was written and the kernel has not taken yet; on_drained() comes
+// when it falls to the low-water mark after a write left it above. pause_reading() stops on_bytes() soon
+// (bytes that TLS has already decrypted may still be delivered once).
 #pragma once
 
 #include <cstddef>

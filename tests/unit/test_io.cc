@@ -140,7 +140,8 @@ TEST(large_write_is_drained_when_the_other_side_reads) {
   constexpr std::size_t kSize = 32 * 1024 * 1024;
   pair.far->pause_reading();
   pair.near->write_buffer(Bytes(kSize, 9));
-  EXPECT_EQ(pair.near->pending_bytes(), kSize);
+  // The kernel has taken some of it.
+  EXPECT(pair.near->pending_bytes() > kSize / 2);
   world.settle();
   EXPECT_EQ(pair.near_ear.drains, 0);
   EXPECT(pair.far_ear.received.empty());
@@ -158,11 +159,11 @@ TEST(large_write_is_drained_when_the_other_side_reads) {
 TEST(shutdown_sends_what_is_queued_and_then_closes) {
   World world;
   Connected pair(world);
-  pair.near->write_buffer(Bytes(3'000'000, 9));
+  pair.near->write_buffer(Bytes(12'000'000, 9));
   pair.near->shutdown();
   pair.far_ear.closed = [&](const Error&) { world.loop.stop(); };
   world.run();
-  EXPECT_EQ(pair.far_ear.received.size(), 3'000'000u);
+  EXPECT_EQ(pair.far_ear.received.size(), 12'000'000u);
   EXPECT(pair.far_ear.ends == std::vector<Code>{Code::Closed});
   EXPECT(pair.near_ear.ends.empty());
 }
@@ -185,7 +186,7 @@ TEST(stream_may_be_destroyed_from_inside_each_callback) {
     pair.near.reset();
     world.loop.stop();
   };
-  pair.near->write_buffer(Bytes(3'000'000, 9));
+  pair.near->write_buffer(Bytes(32'000'000, 9));
   world.run();
   EXPECT(!pair.near);
 }
