@@ -37,6 +37,7 @@ inline constexpr int kProtobufDepth = 16;
 
 // --- BitTorrent wire ---------------------------------------------------------------------------
 inline constexpr std::uint32_t kBlockBytes = 16 * 1024;
+inline constexpr std::uint32_t kRequestBytes = 256 * 1024;  // of one message, in blocks
 inline constexpr std::size_t kBitfieldBytes = 256 * kKiB;
 inline constexpr std::size_t kExtensionBytes = 64 * kKiB;
 inline constexpr std::size_t kRequestsFromPeer = 256;            // then reject (BEP 6)

@@ -15,6 +15,8 @@ constexpr double kUnknownRate = 16.0 * 1024;
 // A first guess, and the most that is believed: what takes longer waits in a queue, ours as a rule, and to
 // ask for more makes that longer. Up to twice as much is asked for, so a way that is that long is filled too.
 constexpr Duration kLongRoundTrip = 500ms;
+// Requests wait until this part of what may be outstanding goes together.
+constexpr std::uint32_t kTogetherPart = 16;
 constexpr Duration kRampLook = 1s;
 constexpr double kRampGrowth = 1.1;  // less growth in kRampLook ends the ramp
 // An answer that takes this many times the longest lately is not expected any more; less is chance.
@@ -61,7 +63,7 @@ std::optional<CloseReason> PeerSession::admit(const wire::Message& message, Time
   if (const auto* have = std::get_if<wire::Have>(&message)) valid = geometry_.contains(have->piece);
   if (const auto* one = std::get_if<wire::Suggest>(&message)) valid = geometry_.contains(one->piece);
   if (const auto* one = std::get_if<wire::AllowedFast>(&message)) valid = geometry_.contains(one->piece);
-  if (const auto* request = std::get_if<wire::Request>(&message)) valid = is_valid(request->block);
+  if (const auto* request = std::get_if<wire::Request>(&message)) valid = is_valid_request(request->block);
   if (const auto* cancel = std::get_if<wire::Cancel>(&message)) valid = is_valid(cancel->block);
   if (const auto* reject = std::get_if<wire::Reject>(&message)) valid = is_valid(reject->block);
   return valid ? std::nullopt : std::optional(CloseReason::MalformedMessage);
@@ -82,6 +84,15 @@ bool PeerSession::allow_unwanted_block(TimePoint now) {
 
 bool PeerSession::is_valid(const wire::BlockSpan& block) const {
   return block.length <= limits::kBlockBytes && geometry_.spans(block.piece, block.begin, block.length);
+}
+
+// One block or a part of it, as BEP 3 has it, or several whole ones of a piece.
+bool PeerSession::is_valid_request(const wire::BlockSpan& request) const {
+  if (is_valid(request)) return true;
+  if (request.length > limits::kRequestBytes || request.begin % limits::kBlockBytes != 0) return false;
+  if (!geometry_.spans(request.piece, request.begin, request.length)) return false;
+  return request.length % limits::kBlockBytes == 0 ||
+         request.begin + request.length == geometry_.piece_bytes(request.piece);
 }
 
 std::optional<BlockRef> PeerSession::block_of(const wire::BlockSpan& span) const {
@@ -112,6 +123,12 @@ std::uint32_t PeerSession::pipeline_depth(TimePoint now) const {
   const double depth = ramping_ ? std::min(ramp_depth_, 2 * steady + least) : steady;
   const auto chosen = static_cast<std::uint32_t>(std::clamp(depth, least, static_cast<double>(most)));
   return trial.is_over() ? chosen : std::min(chosen, trial.blocks_left());
+}
+
+bool PeerSession::is_due(TimePoint now) const {
+  const auto depth = pipeline_depth(now);
+  const auto together = std::clamp(depth / kTogetherPart, 1u, limits::kRequestBytes / limits::kBlockBytes);
+  return outstanding_.empty() || outstanding_.size() + together <= depth;
 }
 
 void PeerSession::on_requested(BlockRef block, TimePoint now) {

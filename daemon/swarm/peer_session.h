@@ -73,6 +73,12 @@ class PeerSession {
   std::deque<PieceIndex> suggested;     // at most limits::kSuggestionsFromPeer, to be asked for in this order
   std::uint64_t barren_generation = 0;  // of the picker, when no new piece was found for this session
   void set_request_queue(std::uint32_t reqq) { reqq_ = reqq; }
+  void set_request_bytes(std::uint32_t bytes) { request_bytes_ = std::min(bytes, limits::kRequestBytes); }
+  // The next block may go with a request of so many bytes.
+  bool takes_request(std::uint32_t bytes) const { return bytes <= request_bytes_; }
+  // Is there room for enough requests to send some? They go several at a time, so that one message, one read
+  // from disk and one record carry many.
+  bool is_due(TimePoint now) const;
   std::uint32_t pipeline_depth(TimePoint now) const;
   Trial trial;
   // Near the end it may be asked for more than its pace asks for.
@@ -135,6 +141,7 @@ class PeerSession {
     bool allow(std::size_t most, TimePoint now);
   };
   bool is_valid(const wire::BlockSpan& block) const;
+  bool is_valid_request(const wire::BlockSpan& request) const;
   std::optional<CloseReason> admit_first(const wire::Message& message);
   bool count_refusal(TimePoint now);
   void steer_ramp(TimePoint now);
@@ -152,6 +159,7 @@ class PeerSession {
   Bitfield pieces_;
 
   std::uint32_t reqq_ = kDefaultRequestQueue;
+  std::uint32_t request_bytes_ = limits::kBlockBytes;
   static constexpr std::uint32_t kDefaultRequestQueue = 250;  // what clients assume without a word
   std::deque<Outstanding> outstanding_;
   std::deque<BlockRef> late_;

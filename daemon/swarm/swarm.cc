@@ -76,6 +76,7 @@ void Swarm::send_extensions(const PeerSession& session) {
   // More than this would only be rejected.
   handshake.request_queue =
       std::min(options_.pipeline_max, static_cast<std::uint32_t>(limits::kRequestsFromPeer));
+  handshake.request_bytes = limits::kRequestBytes;
   if (options_.metadata_bytes > 0) {
     handshake.messages.emplace(wire::kMetadataName, wire::kMetadataId);
     handshake.metadata_bytes = options_.metadata_bytes;

@@ -267,6 +267,7 @@ class Swarm {
   Verdict receive(PeerSession& session, const wire::HaveNone& message, TimePoint now);
   Verdict receive(PeerSession& session, const wire::Suggest& message, TimePoint now);
   Verdict receive(PeerSession& session, const wire::Request& message, TimePoint now);
+  Verdict queue_request(PeerSession& session, const wire::BlockSpan& block, bool servable, TimePoint now);
   Verdict receive(PeerSession& session, const wire::Cancel& message, TimePoint now);
   Verdict receive(PeerSession& session, const wire::Reject& message, TimePoint now);
   Verdict receive(PeerSession& session, const wire::Extended& message, TimePoint now);
@@ -281,6 +282,7 @@ class Swarm {
   bool is_directed(const PeerSession& by) const;
   bool is_trusted(const PeerSession& session) const;
   bool request_next(PeerSession& session, TimePoint now);
+  void ask(const PeerSession& session, const wire::BlockSpan& block);
   bool may_request();
   void charge(std::int64_t bytes);
   std::optional<BlockRef> pick_for(PeerSession& session, TimePoint now);

@@ -54,6 +54,7 @@ wire::BlockSpan Swarm::span_of(BlockRef block) const {
 }
 
 void Swarm::pump(PeerSession& session, TimePoint now) {
+  if (!picker_->all_begun() && !session.is_due(now)) return;
   while (request_next(session, now)) {
   }
 }
@@ -85,8 +86,20 @@ bool Swarm::request_next(PeerSession& session, TimePoint now) {
   if (session.trial.is_fresh()) begin_trial(session, block->piece, now);
   session.on_requested(*block, now);
   wake_at(session.snub_time());
-  send(session, wire::Request{span});
+  ask(session, span);
   return true;
+}
+
+// What is asked for in a row goes as one message, where the other side takes that.
+void Swarm::ask(const PeerSession& session, const wire::BlockSpan& block) {
+  auto* last = actions_.empty() ? nullptr : std::get_if<Send>(&actions_.back());
+  auto* request =
+      last != nullptr && last->session == session.id() ? std::get_if<wire::Request>(&last->message) : nullptr;
+  if (request != nullptr && request->block.piece == block.piece &&
+      request->block.begin + request->block.length == block.begin &&
+      session.takes_request(request->block.length + block.length))
+    request->block.length += block.length;
+  else send(session, wire::Request{block});
 }
 
 std::optional<BlockRef> Swarm::pick_for(PeerSession& session, TimePoint now) {

@@ -117,11 +117,18 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Request& message
     origin_->on_requested(message.block.piece, session.id(), now);
     direct(session, now);
   }
-  switch (session.enqueue(message.block, servable, now)) {
+  for (const auto& block : wire::blocks_of(message.block))
+    if (const auto verdict = queue_request(session, block, servable, now)) return verdict;
+  return std::nullopt;
+}
+
+Swarm::Verdict Swarm::queue_request(PeerSession& session, const wire::BlockSpan& block, bool servable,
+                                    TimePoint now) {
+  switch (session.enqueue(block, servable, now)) {
     case PeerSession::Enqueued::First: actions_.push_back(UploadReady{session.id()}); break;
     case PeerSession::Enqueued::Behind: break;
     case PeerSession::Enqueued::Refused:
-      if (session.abilities().fast) send(session, wire::Reject{message.block});
+      if (session.abilities().fast) send(session, wire::Reject{block});
       break;
     case PeerSession::Enqueued::Flood: return CloseReason::RequestFlood;
   }
@@ -159,6 +166,7 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Extended& messag
   const auto handshake = wire::decode_extension_handshake(message.payload);
   if (!handshake) return CloseReason::MalformedMessage;
   if (handshake->request_queue) session.set_request_queue(*handshake->request_queue);
+  if (handshake->request_bytes) session.set_request_bytes(*handshake->request_bytes);
   if (handshake->directs) {
     session.directs = *handshake->directs;
     if (session.directs)

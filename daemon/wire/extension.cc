@@ -37,6 +37,13 @@ std::map<std::string, std::uint8_t> message_ids(const BencodeValue& names) {
   return ids;
 }
 
+std::optional<std::uint32_t> positive_number(const std::optional<BencodeValue>& value) {
+  if (!value || !value->integer()) return std::nullopt;
+  const auto number = *value->integer();
+  if (number <= 0 || number > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+  return static_cast<std::uint32_t>(number);
+}
+
 }  // namespace
 
 Bytes encode_extension_handshake(const ExtensionHandshake& handshake) {
@@ -56,6 +63,10 @@ Bytes encode_extension_handshake(const ExtensionHandshake& handshake) {
   if (handshake.directs) {
     writer.key("p2p_directs");
     writer.integer(*handshake.directs ? 1 : 0);
+  }
+  if (handshake.request_bytes) {
+    writer.key("p2p_request");
+    writer.integer(*handshake.request_bytes);
   }
   if (handshake.request_queue) {
     writer.key("reqq");
@@ -83,11 +94,8 @@ tl::expected<ExtensionHandshake, BencodeError> decode_extension_handshake(ByteSp
   if (const auto value = root.find("p2p_directs"); value && value->integer()) {
     if (*value->integer() == 0 || *value->integer() == 1) handshake.directs = *value->integer() == 1;
   }
-  if (const auto value = root.find("reqq"); value && value->integer()) {
-    const auto count = *value->integer();
-    if (count > 0 && count <= std::numeric_limits<std::uint32_t>::max())
-      handshake.request_queue = static_cast<std::uint32_t>(count);
-  }
+  handshake.request_bytes = positive_number(root.find("p2p_request"));
+  handshake.request_queue = positive_number(root.find("reqq"));
   if (const auto value = root.find("v"); value && value->string())
     handshake.client = client_name(*value->string());
   return handshake;

@@ -35,6 +35,10 @@ struct ExtensionHandshake {
   // "p2p_directs": 1 asks the other side to request only what this side suggests (BEP 6), until a later
   // handshake says 0. Ours; others ignore it.
   std::optional<bool> directs;
+  // "p2p_request": a request may be for several blocks of a piece, so many bytes at most. It stands for as
+  // many requests of a block each, and is answered block by block. Ours; without it requests are of one
+  // block.
+  std::optional<std::uint32_t> request_bytes;
   bool operator==(const ExtensionHandshake&) const = default;
 };
 

@@ -291,6 +291,13 @@ MessageDecoder::Next MessageDecoder::broken(DecodeError error) {
   return tl::unexpected(error);
 }
 
+std::vector<BlockSpan> blocks_of(const BlockSpan& request) {
+  std::vector<BlockSpan> blocks;
+  for (std::uint32_t at = 0; at < request.length; at += limits::kBlockBytes)
+    blocks.push_back({request.piece, request.begin + at, std::min(limits::kBlockBytes, request.length - at)});
+  return blocks;
+}
+
 void encode(const Message& message, Bytes& out) { std::visit(Encoder(out), message); }
 
 std::array<std::uint8_t, 13> encode_piece_head(const BlockSpan& block) {

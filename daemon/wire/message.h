@@ -36,6 +36,8 @@ struct Have {
 struct BitfieldMessage {
   Bytes bits;  // most significant bit first
 };
+// Of one block or a part of it; where the other side takes that ("p2p_request" in extension.h) of several
+// whole blocks of a piece, which stands for as many requests.
 struct Request {
   BlockSpan block;
 };
@@ -130,6 +132,9 @@ class MessageDecoder {
   Bytes completed_;  // the last such message once complete; its Piece span points here
   std::optional<DecodeError> error_;
 };
+
+// The requests that one stands for, block by block.
+std::vector<BlockSpan> blocks_of(const BlockSpan& request);
 
 // Appends the encoded message (with its length prefix) to `out`. A Piece is written with its data.
 void encode(const Message& message, Bytes& out);

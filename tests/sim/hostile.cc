@@ -87,7 +87,8 @@ void Hostile::quit(Memory& memory, wire::Message message, Outbox& out) {
 
 void Hostile::flood(Memory& memory, const wire::Message& message, Outbox& out) {
   if (const auto* request = std::get_if<wire::Request>(&message)) {
-    if (memory.wanted.size() < kFloodBlocks) memory.wanted.push_back(request->block);
+    for (const auto& block : wire::blocks_of(request->block))
+      if (memory.wanted.size() < kFloodBlocks) memory.wanted.push_back(block);
     ask_again(memory, out);
   } else if (!is_any<wire::Cancel, wire::NotInterested>(message)) {
     out.push_back({message});
@@ -110,7 +111,8 @@ bool Hostile::on_receive(LinkNumber link, const wire::Message& message, Outbox& 
                             attack_ == Attack::Flap;
   if (request == nullptr || !answers_none) return true;
   const bool lies = attack_ == Attack::Lie && random_.unit() < kRefused;
-  if (lies || attack_ == Attack::Flap) out.push_back({wire::Reject{request->block}});
+  if (lies || attack_ == Attack::Flap)
+    for (const auto& block : wire::blocks_of(request->block)) out.push_back({wire::Reject{block}});
   if (lies) out.push_back({wire::Have{request->block.piece}});
   return false;
 }

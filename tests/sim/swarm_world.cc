@@ -264,8 +264,9 @@ void SwarmWorld::act(Member member, const swarm::Action& action) {
   auto& state = members_[member];
   if (const auto* sent = std::get_if<swarm::Send>(&action)) {
     const auto direction = direction_of(member, sent->session);
-    if (std::holds_alternative<wire::Request>(sent->message)) {
-      if (++end_of(direction).outstanding > limits::kRequestsFromPeer)
+    if (const auto* request = std::get_if<wire::Request>(&sent->message)) {
+      end_of(direction).outstanding += static_cast<std::uint32_t>(wire::blocks_of(request->block).size());
+      if (end_of(direction).outstanding > limits::kRequestsFromPeer)
         violate(member, "more requests outstanding than allowed");
     }
     // An honest peer answers what was cancelled too; no other one is waited for.

@@ -105,7 +105,8 @@ struct ScriptedSwarm {
   }
   std::vector<BlockSpan> requests(SessionId id) {
     std::vector<BlockSpan> spans;
-    for (const auto& request : take<wire::Request>(id)) spans.push_back(request.block);
+    for (const auto& request : take<wire::Request>(id))
+      for (const auto& block : wire::blocks_of(request.block)) spans.push_back(block);
     return spans;
   }
   // Answers every request of these sessions until nothing more is asked or a piece is filled.

@@ -189,11 +189,13 @@ TEST(extension_handshake_survives_encoding) {
   ExtensionHandshake handshake;
   handshake.client = "p2p 0.1.0";
   handshake.request_queue = 250;
+  handshake.request_bytes = 65536;
   handshake.messages = {{"ut_metadata", 3}, {"other", 255}};
 
   const auto bytes = encode_extension_handshake(handshake);
 
-  EXPECT_EQ(to_string(bytes), "d1:md5:otheri255e11:ut_metadatai3ee4:reqqi250e1:v9:p2p 0.1.0e");
+  EXPECT_EQ(to_string(bytes),
+            "d1:md5:otheri255e11:ut_metadatai3ee11:p2p_requesti65536e4:reqqi250e1:v9:p2p 0.1.0e");
   EXPECT(*decode_extension_handshake(bytes) == handshake);
 }
 
@@ -208,6 +210,7 @@ TEST(unknown_keys_and_values_of_another_type_count_as_absent) {
   EXPECT(decoded_extension("d4:reqqi-1ee") == ExtensionHandshake{});
   EXPECT(decoded_extension("d4:reqqi0ee") == ExtensionHandshake{});
   EXPECT(decoded_extension("d4:reqqi4294967296ee") == ExtensionHandshake{});
+  EXPECT(decoded_extension("d11:p2p_requesti0ee") == ExtensionHandshake{});
   EXPECT_EQ(decoded_extension("d4:reqqi4294967295ee").request_queue.value(), 4294967295u);
 }
 

@@ -37,6 +37,20 @@ TEST(a_whole_block_is_served_and_a_byte_more_ends_the_session) {
   EXPECT_EQ(world.closed.size(), 1u);
 }
 
+TEST(a_request_is_for_so_many_bytes_of_a_piece) {
+  constexpr std::uint32_t kMost = limits::kRequestBytes;
+  const auto geometry = *meta::Geometry::make(8 * std::uint64_t{kMost}, 4 * kMost);
+  PeerSession session(SessionId{1}, device(1), {}, geometry, {}, TimePoint{});
+  const auto is_admitted = [&](std::uint32_t begin, std::uint32_t length) {
+    return !session.admit(wire::Request{{PieceIndex{0}, begin, length}}, TimePoint{});
+  };
+  LIMIT_AT(limits::kRequestBytes);
+  EXPECT(is_admitted(0, kMost) && is_admitted(3 * kMost, kMost));
+  LIMIT_ABOVE(limits::kRequestBytes);
+  EXPECT(!is_admitted(0, kMost + limits::kBlockBytes));
+  EXPECT(!is_admitted(3 * kMost + limits::kBlockBytes, kMost));  // beyond the piece
+}
+
 TEST(haves_are_withheld_up_to_their_limit_and_told_when_they_matter) {
   // Of so many pieces that the peer has and we have stored, what it hears when it begins to direct.
   const auto told = [](std::size_t stored) {

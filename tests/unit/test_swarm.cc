@@ -29,6 +29,7 @@ TEST(opening_tells_what_we_have_and_how_much_may_wait) {
   EXPECT_EQ(extended.size(), 1u);
   const auto handshake = wire::decode_extension_handshake(extended[0].payload);
   EXPECT_EQ(handshake->request_queue.value(), 256u);
+  EXPECT_EQ(handshake->request_bytes.value(), limits::kRequestBytes);
   EXPECT_EQ(handshake->client, "p2p");
 }
 
@@ -158,6 +159,45 @@ TEST(requests_stay_within_the_pipeline_and_the_announced_queue) {
   }
 
   EXPECT(most > options.pipeline_new && most <= options.pipeline_max);
+}
+
+// What is asked of a peer that says so, message by message, in blocks.
+std::vector<std::uint32_t> asked_at_once(std::optional<std::uint32_t> request_bytes) {
+  World world("...");
+  const auto id = world.open(1);
+  world.say(id, wire::HaveAll{});
+  wire::ExtensionHandshake handshake;
+  handshake.request_bytes = request_bytes;
+  world.say(id, wire::Extended{0, wire::encode_extension_handshake(handshake)});
+  world.say(id, wire::Unchoke{});
+  std::vector<std::uint32_t> blocks;
+  for (const auto& one : world.take<wire::Request>(id)) blocks.push_back(one.block.length / kBlock);
+  return blocks;
+}
+
+TEST(requests_go_together_where_the_other_side_takes_that) {
+  using Blocks = std::vector<std::uint32_t>;
+  EXPECT(asked_at_once({}) == Blocks(8, 1));
+  EXPECT(asked_at_once(kBlock - 1) == Blocks(8, 1));
+  EXPECT((asked_at_once(3 * kBlock + 1) == Blocks{3, 3, 2}));
+  EXPECT(asked_at_once(limits::kRequestBytes) == Blocks{8});
+}
+
+TEST(request_for_several_blocks_is_as_many_requests) {
+  World world("##");
+  const auto id = world.taker(1);
+  world.say(id, wire::Request{{PieceIndex{0}, kBlock, 3 * kBlock}});
+  world.say(id, wire::Request{{PieceIndex{1}, 0, kBlock + 1}});  // all of the last piece
+  world.say(id, wire::Cancel{span(0, 2)});
+  for (const auto& block : {span(0, 1), span(0, 3), span(1, 0), span(1, 1)})
+    EXPECT(world.swarm.next_upload(id) == block);
+  EXPECT(!world.swarm.next_upload(id));
+
+  world.say(id, wire::Request{{PieceIndex{0}, 0, 2 * kBlock + 1}});  // ends within a block
+  EXPECT(world.closed_for(id, CloseReason::MalformedMessage));
+  const auto other = world.taker(2);
+  world.say(other, wire::Request{{PieceIndex{0}, 1, 2 * kBlock}});  // begins within one
+  EXPECT(world.closed_for(other, CloseReason::MalformedMessage));
 }
 
 TEST(piece_is_announced_only_when_stored_and_only_to_those_who_lack_it) {
