@@ -28,18 +28,16 @@ P2P_INLINE void rotate(W& out, const W& in) {
 template <int N, std::size_t... I>
 P2P_INLINE void swap_octets(Words<N>& words, std::index_sequence<I...>) {
   using Octets = typename Lanes<N>::Octets;
-  constexpr Octets kPick = {static_cast<std::uint8_t>(I ^ 3)...};
-  words = reinterpret_cast<Words<N>>(__builtin_shuffle(reinterpret_cast<Octets>(words), kPick));
+  const auto octets = reinterpret_cast<Octets>(words);
+  words = reinterpret_cast<Words<N>>(__builtin_shufflevector(octets, octets, (I ^ 3)...));
 }
 
 // Exchanges the words of two rows whose index has the bit Step in the one and not in the other.
 template <int N, std::size_t Step, std::size_t... I>
 P2P_INLINE void exchange(Words<N>& low, Words<N>& high, std::index_sequence<I...>) {
-  constexpr Words<N> kLow = {static_cast<std::uint32_t>((I & Step) != 0 ? N + I - Step : I)...};
-  constexpr Words<N> kHigh = {static_cast<std::uint32_t>((I & Step) != 0 ? N + I : I + Step)...};
   const Words<N> before = low;
-  low = __builtin_shuffle(before, high, kLow);
-  high = __builtin_shuffle(before, high, kHigh);
+  low = __builtin_shufflevector(before, high, ((I & Step) != 0 ? N + I - Step : I)...);
+  high = __builtin_shufflevector(before, high, ((I & Step) != 0 ? N + I : I + Step)...);
 }
 
 template <int N, std::size_t Step>

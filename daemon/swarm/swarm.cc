@@ -220,7 +220,7 @@ void Swarm::check_invariants() const {
     CHECK(session->unchoked || session->queued() == 0);
     if (session->unchoked) ++unchoked;
     std::vector<BlockRef> seen;
-    session->any_outstanding_from_last([&](const BlockRef& block) {
+    session->any_outstanding_from_last([&, id = id](const BlockRef& block) {
       const auto requesters = picker_->requesters(block);
       CHECK(std::count(requesters.begin(), requesters.end(), id) == 1);
       seen.push_back(block);
