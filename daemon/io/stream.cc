@@ -25,7 +25,8 @@ namespace {
 constexpr std::size_t kReadSlabBytes = 256 * 1024;
 // What one system call gives to TCP, and the kernel sends as one burst at most. Left to itself it makes
 // bursts of 64 KiB where the round trip once was short; a token bucket of the usual 64 KB on the way, whose
-// count includes every packet's head, cuts those into single packets or drops them. Two in a row still fit.
+// count includes every packet's head, cuts those into single packets or drops them. Two in a row still fit:
+// what libuv writes does not end a burst.
 constexpr std::size_t kBurstBytes = 30 * 1024;
 constexpr std::size_t kUnixPathBytes = 107;
 constexpr int kBacklog = 511;
@@ -123,9 +124,10 @@ struct Stream::Handle {
   bool want_reading = true;
   bool above_low_water = false;
   std::size_t pending = 0;
-  std::deque<Bytes> unsent;       // not empty: uv_write waits with the next burst
+  std::deque<Bytes> unsent;       // not empty: uv_write waits with some of it
   std::size_t first_sent = 0;     // bytes of the first one
   std::size_t waiting_bytes = 0;  // in uv_write
+  std::size_t burst_bytes = 0;    // of the burst that what follows may still join
   bool ending = false;            // shuts down when all is sent
   uv_connect_t connect_request;
   uv_write_t write_request;
@@ -202,43 +204,46 @@ struct Stream::Handle {
     if (self->listener != nullptr) self->listener->on_open();
   }
 
-  // Gives to the kernel what it takes now, then lets libuv wait with one burst more; also to report what is
-  // broken, because nothing calls back from inside a call.
+  // Gives to the kernel what it takes now, then lets libuv wait with the rest of a burst; also to report what
+  // is broken, because nothing calls back from inside a call.
   void send_unsent() {
     const int descriptor = raw_descriptor();
     while (!unsent.empty()) {
-      const auto burst = next_burst();
-      // MSG_EOR: what follows does not join this burst. A small one may still grow by the next.
-      const int end_burst = is_tcp && burst.size() == kBurstBytes ? MSG_EOR : 0;
-      const auto count =
-          ::send(descriptor, burst.data(), burst.size(), MSG_DONTWAIT | MSG_NOSIGNAL | end_burst);
+      const auto room = room_in_burst();
+      const auto part = next(room);
+      const bool ends_burst = part.size() == room;
+      const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (is_tcp && ends_burst ? MSG_EOR : 0);
+      const auto count = ::send(descriptor, part.data(), part.size(), flags);
       if (count >= 0) {
         advance(static_cast<std::size_t>(count));
+        if (ends_burst && static_cast<std::size_t>(count) == room) burst_bytes = 0;
       } else if (errno != EINTR) {
-        wait_with_burst();
+        wait_to_send();
         return;
       }
     }
   }
 
-  std::span<std::uint8_t> next_burst() {
+  std::size_t room_in_burst() const { return kBurstBytes - burst_bytes % kBurstBytes; }
+
+  std::span<std::uint8_t> next(std::size_t most) {
     const auto rest = std::span(unsent.front()).subspan(first_sent);
-    return rest.first(std::min(rest.size(), kBurstBytes));
+    return rest.first(std::min(rest.size(), most));
   }
 
   void advance(std::size_t count) {
     pending -= count;
     first_sent += count;
+    burst_bytes += count;
     if (first_sent < unsent.front().size()) return;
     unsent.pop_front();
     first_sent = 0;
   }
 
-  void wait_with_burst() {
-    const auto burst = next_burst();
-    const auto buffer =
-        uv_buf_init(reinterpret_cast<char*>(burst.data()), static_cast<unsigned>(burst.size()));
-    waiting_bytes = burst.size();
+  void wait_to_send() {
+    const auto part = next(room_in_burst());
+    const auto buffer = uv_buf_init(reinterpret_cast<char*>(part.data()), static_cast<unsigned>(part.size()));
+    waiting_bytes = part.size();
     write_request.data = this;
     if (uv_write(&write_request, &stream, &buffer, 1, &Handle::on_written) == 0) return;
     unsent.clear();  // the read side reports the broken connection

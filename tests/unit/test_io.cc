@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Real sockets on loopback, real threads. Every test ends with ~Loop, which takes no leaked handle.
+#include <algorithm>
+#include <arpa/inet.h>
+#include <array>
 #include <atomic>
+#include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <net/if.h>
+#include <netpacket/packet.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <thread>
@@ -154,6 +160,63 @@ TEST(large_write_is_drained_when_the_other_side_reads) {
   pair.far->resume_reading();
   world.run();
   EXPECT_EQ(pair.near->pending_bytes(), 0u);
+}
+
+constexpr std::uint16_t kIpv4 = 0x0800;  // as packet(7) numbers protocols
+
+// Sees the packets of a TCP port on the loopback device; needs root.
+class Packets {
+ public:
+  Packets() : socket_(::socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(kIpv4))) {
+    sockaddr_ll device{};
+    device.sll_family = AF_PACKET;
+    device.sll_protocol = htons(kIpv4);
+    device.sll_ifindex = static_cast<int>(::if_nametoindex("lo"));
+    if (socket_ >= 0) EXPECT(::bind(socket_, reinterpret_cast<sockaddr*>(&device), sizeof device) == 0);
+  }
+  ~Packets() {
+    if (socket_ >= 0) ::close(socket_);
+  }
+  Packets(const Packets&) = delete;
+  Packets& operator=(const Packets&) = delete;
+
+  bool may_look() const { return socket_ >= 0; }
+  // Of those sent from this port, since the last look.
+  std::size_t longest(std::uint16_t port) {
+    std::size_t most = 0;
+    std::array<std::uint8_t, 64> begin{};
+    while (true) {
+      const auto length = ::recv(socket_, begin.data(), begin.size(), MSG_TRUNC);
+      if (length < 0) return most;
+      const std::size_t tcp = 4 * (begin[0] & 15u);
+      if ((begin[tcp] << 8 | begin[tcp + 1]) == port) most = std::max(most, static_cast<std::size_t>(length));
+    }
+  }
+
+ private:
+  int socket_;
+};
+
+// The loopback device carries what the kernel makes one burst as one packet.
+TEST(bursts_fit_into_the_bucket_of_a_traffic_shaper) {
+  Packets packets;
+  if (!packets.may_look()) {
+    std::puts("not looked at: only root sees packets");
+    return;
+  }
+  World world;
+  Connected pair(world);
+  constexpr std::size_t kSize = 8'000'000;
+  const auto port = pair.near->local()->port;
+  std::size_t longest = 0;
+  pair.far_ear.heard = [&](ByteSpan) {
+    longest = std::max(longest, packets.longest(port));
+    if (pair.far_ear.received.size() == kSize) world.loop.stop();
+  };
+  for (std::size_t sent = 0; sent < kSize; sent += kSize / 64) pair.near->write(Bytes(kSize / 64, 9));
+  world.run();
+  EXPECT(longest > 0);
+  EXPECT(longest < 62'000);
 }
 
 TEST(shutdown_sends_what_is_queued_and_then_closes) {
@@ -390,6 +453,7 @@ int main() {
       cmocka_unit_test(timer_may_set_itself_again_and_be_destroyed_from_inside),
       cmocka_unit_test(echo_comes_back_and_the_end_is_heard),
       cmocka_unit_test(large_write_is_drained_when_the_other_side_reads),
+      cmocka_unit_test(bursts_fit_into_the_bucket_of_a_traffic_shaper),
       cmocka_unit_test(shutdown_sends_what_is_queued_and_then_closes),
       cmocka_unit_test(stream_may_be_destroyed_from_inside_each_callback),
       cmocka_unit_test(stream_may_be_destroyed_while_it_connects_and_when_it_is_open),
