@@ -108,6 +108,14 @@ void Origin::put(PieceIndex piece, SessionId session, TimePoint now) {
   windows_[session].entries.push_back({piece, now});
 }
 
+bool Origin::has_to_begin(SessionId session) const {
+  const auto window = windows_.find(session);
+  return window != windows_.end() &&
+         std::any_of(window->second.entries.begin(), window->second.entries.end(), [&](const Entry& entry) {
+           return places_[entry.piece.value].state == State::Suggested;
+         });
+}
+
 // The piece that is expected last of all that this session would bring much sooner. What has been waited for
 // longer than usual is expected to take as long again.
 std::optional<PieceIndex> Origin::slow_in_window(SessionId session, const Bitfield& pieces,
@@ -115,14 +123,18 @@ std::optional<PieceIndex> Origin::slow_in_window(SessionId session, const Bitfie
   const auto own = windows_.find(session);
   const auto usual = own != windows_.end() && own->second.usual_time ? own->second.usual_time : usual_time_;
   if (!usual) return std::nullopt;
-  Duration longest = std::max<Duration>(kUsualLeast, *usual) * kSoonerTimes;
+  const Duration soon = std::max<Duration>(kUsualLeast, *usual);
+  const bool is_free = !has_to_begin(session);
+  Duration longest{};
   std::optional<PieceIndex> piece;
   for (const auto& [other, window] : windows_) {
     if (other == session) continue;
     for (const auto& entry : window.entries) {
+      const bool is_begun = places_[entry.piece.value].state == State::Taken;
       const Duration age = now - entry.since;
       const Duration rest = std::max(age, window.usual_time.value_or(Duration{}) - age);
-      if (rest <= longest || pieces.has(entry.piece)) continue;
+      const Duration least = soon * (is_free && !is_begun ? kFreeSoonerTimes : kSoonerTimes);
+      if (rest <= std::max(longest, least) || pieces.has(entry.piece)) continue;
       longest = rest;
       piece = entry.piece;
     }

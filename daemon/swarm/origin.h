@@ -17,7 +17,8 @@
 //                         on_closed(): it was in the window of a session that is gone
 // and, when nothing is unsent, so that nobody waits for a slow one while our uplink has nothing to do:
 //   suggested, taken -> in the window of another session that would bring it kSoonerTimes as soon, by what
-//                       each usually takes from suggestion to Have
+//                       each usually takes from suggestion to Have; kFreeSoonerTimes is enough for what is
+//                       only suggested, when the other has nothing to begin
 //   shared -> suggested   to one who lacks it, when it has been at a single peer for kSoonerTimes as long as
 //   a
 //                       piece takes from us; at once when that peer is so much slower than the fastest
@@ -67,6 +68,7 @@ class Origin {
   static constexpr Duration kPatienceUnknown = 60s;  // while no piece has come back yet
   static constexpr int kPatienceTimes = 4;           // of the usual time, for what is in a window
   static constexpr int kSoonerTimes = 3;
+  static constexpr int kFreeSoonerTimes = 2;  // once cost 200 members with churn 4 % more of our uplink
   static constexpr Duration kLookInterval = 200ms;
   static constexpr Duration kUsualLeast = 200ms;  // shorter times are taken for chance
   static constexpr std::size_t kKeptMost = 4;
@@ -132,6 +134,7 @@ class Origin {
   std::optional<TimePoint> take_from_window(PieceIndex piece);  // since when it was there
   void take_from_kept(PieceIndex piece, bool settled, TimePoint now);
   void put(PieceIndex piece, SessionId session, TimePoint now);
+  bool has_to_begin(SessionId session) const;
   std::optional<PieceIndex> slow_in_window(SessionId session, const Bitfield& pieces, TimePoint now) const;
   std::optional<PieceIndex> first_claimed(const Bitfield& pieces) const;
   std::optional<PieceIndex> overdue_shared(const Bitfield& pieces, TimePoint now) const;

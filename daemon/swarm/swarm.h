@@ -291,6 +291,7 @@ class Swarm {
   bool leave_shared_to_peers(const PeerSession& session, TimePoint now);
   bool is_left_to_faster(const PeerSession& session, PieceIndex piece, TimePoint now) const;
   bool may_move(TimePoint now);
+  bool settle_late(PeerSession& session, BlockRef block, TimePoint now);
   std::optional<BlockRef> pick_from_slower(PeerSession& session, double times, TimePoint now);
   wire::BlockSpan span_of(BlockRef block) const;
   enum class Farewell : std::uint8_t { Silent, Cancel };
@@ -354,7 +355,13 @@ class Swarm {
   std::map<SessionId, std::unique_ptr<PeerSession>> sessions_;
   SessionId next_session_{1};
   std::map<PieceIndex, std::unique_ptr<PieceInquiry>> inquiries_;  // each Asking, its piece filled
-  std::deque<TimePoint> moves_;  // of requests from slow sessions to fast ones, lately
+  // Requests that were moved from slow sessions to fast ones lately: what the slow one says is still open.
+  struct Move {
+    TimePoint time;
+    SessionId from;
+    BlockRef block;
+  };
+  std::deque<Move> moves_;
   bool fetching_ = true;
   std::optional<std::int64_t> allowance_;  // bytes that may still be requested; nothing: no limit
   bool allowance_asked_ = false;

@@ -25,7 +25,7 @@ constexpr std::uint64_t kLagParts = 50;
 // What was cancelled comes by then all the same, or not at all.
 constexpr Duration kDoubtTime = 500ms;
 // How often idle sessions are looked at whose reason to be idle passes with time.
-constexpr Duration kLookInterval = 500ms;
+constexpr Duration kLookInterval = 150ms;
 // Nothing is asked of a session while another one is expected to bring it this many times sooner.
 constexpr int kFasterTimes = 2;
 // Who takes a block over from another must promise to be this many times sooner; and with more requests than
@@ -241,9 +241,15 @@ bool Swarm::is_left_to_faster(const PeerSession& session, PieceIndex piece, Time
 
 // Both what came twice and what may yet come twice count.
 bool Swarm::may_move(TimePoint now) {
-  while (!moves_.empty() && now - moves_.front() >= kDoubtTime) moves_.pop_front();
+  while (!moves_.empty() && now - moves_.front().time >= kDoubtTime) moves_.pop_front();
   const auto doubtful = totals_.duplicate + moves_.size() * limits::kBlockBytes;
   return doubtful < std::max(kDuplicateFree, geometry_.size() / kDuplicateShare);
+}
+
+// What it was told to forget it has sent, or will not.
+bool Swarm::settle_late(PeerSession& session, BlockRef block, TimePoint now) {
+  std::erase_if(moves_, [&](const Move& one) { return one.from == session.id() && one.block == block; });
+  return session.settle_late(block, now);
 }
 
 // End game: the block that is expected last of all, if this session would bring it sooner. As long as the
@@ -286,7 +292,7 @@ std::optional<BlockRef> Swarm::pick_from_slower(PeerSession& session, double tim
     const auto span = span_of(*found);
     charge(-std::int64_t{span.length});
     send(*other, wire::Cancel{span});
-    moves_.push_back(now);
+    moves_.push_back({now, other->id(), *found});
     break;
   }
   return found;
@@ -344,7 +350,7 @@ BlockVerdict Swarm::on_block(SessionId id, const wire::BlockSpan& span, TimePoin
   }
   if (end_audit(*session, *block)) return BlockVerdict::Compare;
   const bool asked = session->on_block(*block, span.length, now);
-  const bool late = !asked && session->settle_late(*block, now);
+  const bool late = !asked && settle_late(*session, *block, now);
   if (late) charge(span.length);
   PiecePicker::Receipt receipt;
   if (asked || (late && fetching_)) receipt = picker_->receive(*block, id, session->device());

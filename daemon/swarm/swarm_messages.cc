@@ -149,7 +149,7 @@ Swarm::Verdict Swarm::receive(PeerSession& session, const wire::Reject& message,
     return std::nullopt;
   }
   if (!session.settle(*block, now)) {
-    if (session.settle_late(*block, now)) pump(session, now);
+    if (settle_late(session, *block, now)) pump(session, now);
     return std::nullopt;
   }
   charge(-std::int64_t{message.block.length});

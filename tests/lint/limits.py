@@ -13,7 +13,8 @@ FOLDERS = ('daemon/swarm/', 'daemon/wire/', 'daemon/peer/', 'daemon/tracker/')
 NO_LIMITS = {
     'Fetcher::kPatience', 'FileHasher::kHeldBytes', 'FileHasher::kStepBytes',
     'GroupMemory::kBusyPause', 'GroupMemory::kDevicesAgain', 'GroupMemory::kPause',
-    'Keys::kFiles', 'Origin::kAheadLeast', 'Origin::kAheadTime', 'Origin::kLookInterval',
+    'Keys::kFiles', 'Origin::kAheadLeast', 'Origin::kAheadTime',
+    'Origin::kFreeSoonerTimes', 'Origin::kLookInterval',
     'Origin::kPatienceLeast', 'Origin::kPatienceTimes', 'Origin::kPatienceUnknown', 'Origin::kSoonerTimes',
     'Origin::kKeptMost', 'Origin::kKeptTimes',
     'Origin::kUsualLeast', 'Passwords::kBlockSize',

@@ -408,6 +408,27 @@ TEST(end_game_moves_what_waits_at_a_slow_session) {
   EXPECT_EQ(world.filled.size(), 1u);
 }
 
+TEST(a_move_is_in_doubt_until_the_slow_one_says_what_became_of_it) {
+  swarm::Options options;
+  options.pipeline_new = 18;
+  World world("#..", options);
+  const auto slow = world.source(1, "###");
+  EXPECT_EQ(world.requests(slow).size(), 18u);
+  const auto idle = world.source(2, "###");
+  world.now += 7s;
+  world.swarm.on_timer(world.now);
+  world.drain();
+  const auto cancelled = world.take<wire::Cancel>(slow);
+  EXPECT_EQ(cancelled.size(), 4u);  // more might come twice
+  EXPECT_EQ(world.requests(idle).size(), 4u);
+
+  world.say(slow, wire::Reject{cancelled[0].block});
+  EXPECT(world.block(idle, cancelled[1].block) == BlockVerdict::Keep);
+
+  EXPECT_EQ(world.take<wire::Cancel>(slow).size(), 1u);
+  EXPECT_EQ(world.requests(idle).size(), 1u);
+}
+
 TEST(closing_gives_the_requests_to_others) {
   World world("#.");
   const auto first = world.source(1, "##");
@@ -483,6 +504,7 @@ int main() {
       cmocka_unit_test(silent_session_is_asked_again_when_it_has_answered),
       cmocka_unit_test(patience_follows_the_longest_gap_between_blocks),
       cmocka_unit_test(end_game_moves_what_waits_at_a_slow_session),
+      cmocka_unit_test(a_move_is_in_doubt_until_the_slow_one_says_what_became_of_it),
       cmocka_unit_test(closing_gives_the_requests_to_others),
       cmocka_unit_test(open_pieces_are_bounded_until_they_are_stored),
       cmocka_unit_test(fetching_can_be_switched_off_and_on),
