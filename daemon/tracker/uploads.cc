@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/tracker/uploads.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "daemon/base/limits.h"
@@ -19,20 +20,27 @@ struct Uploads::Held {
   ~Held() { *budget -= bytes.size(); }
   UploadBudget budget;
   Bytes bytes;
+  std::uint64_t turn = 0;  // of its last chunk
 };
+
+void Uploads::drop_longest_untouched() {
+  uploads_.erase(std::min_element(uploads_.begin(), uploads_.end(), [](const auto& a, const auto& b) {
+    return a.second->turn < b.second->turn;
+  }));
+}
 
 Status Uploads::put(const std::string& id, std::uint64_t offset, ByteSpan chunk) {
   if (id.size() != kUploadIdBytes) return fail(Code::InvalidArgument, "an upload id has 16 bytes");
   if (chunk.size() > limits::kMetadataChunkBytes) return fail(Code::Limit, "a chunk has at most 192 KiB");
   if (offset == 0) {
     uploads_.erase(id);
-    if (uploads_.size() >= limits::kUploadsPerSession)
-      return fail(Code::Limit, fmt::format("{} uploads are under way already", uploads_.size()));
+    if (uploads_.size() >= limits::kUploadsPerSession) drop_longest_untouched();
     uploads_[id] = std::make_shared<Held>(budget_);
   }
   const auto found = uploads_.find(id);
   if (found == uploads_.end()) return fail(Code::NotFound, "there is no such upload");
   auto& held = *found->second;
+  held.turn = next_turn_++;
   if (offset != held.bytes.size())
     return fail(Code::Conflict, fmt::format("the next chunk of this upload begins at {}", held.bytes.size()));
   if (held.bytes.size() + chunk.size() > limits::kMetadataBytes) {

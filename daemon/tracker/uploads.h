@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Piece lists on their way in, of one session. Pure. All sessions together hold at most
-// limits::kUploadBytesTotal; one that is taken out counts until it is freed.
+// limits::kUploadBytesTotal; one that is taken out counts until it is freed. A session has at most
+// limits::kUploadsPerSession: another one takes the place of that which has waited longest for its next chunk
+// or for being taken. Its owner has given it up, or begins it anew when it is told NotFound.
 #pragma once
 
 #include <atomic>
@@ -27,8 +29,10 @@ class Uploads {
 
  private:
   struct Held;
+  void drop_longest_untouched();
   UploadBudget budget_;
   std::map<std::string, std::shared_ptr<Held>> uploads_;
+  std::uint64_t next_turn_ = 0;
 };
 
 }  // namespace p2p::tracker

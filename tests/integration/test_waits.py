@@ -71,3 +71,17 @@ def a_logout_answers_every_command_that_it_overtakes():
         for outcome in outcomes[:len(waiting)]:
             expect('logged out while' in outcome.error['message'], str(outcome))
         expect(took < 2, f'they ended {took:.1f} s after the logout')
+
+
+@test(timeout=120)
+def more_shares_at_once_than_the_tracker_takes_are_all_listed_in_the_end():
+    with World() as world:
+        alice, bob = world.group('lab', 'alice', 'bob')
+        paths = [world.file(f'{number}.bin', 1000 + number) for number in range(100)]
+
+        def share(path):
+            wait_until(lambda: alice.ctl('file', 'share', path, 'lab').code == 0, 60, f'{path} is taken on')
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(share, paths))
+        wait_until(lambda: len(bob.ok('file', 'list', 'lab')['files']) == len(paths), 60, 'all are listed')
