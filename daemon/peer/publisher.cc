@@ -215,7 +215,7 @@ void Publisher::on_described(const std::shared_ptr<Hashing>& hashing,
           return;
         }
         log::info("hashed", {{"name", row.name}, {"group", row.group_name}, {"bytes", row.size}});
-        published->set_published(row, shared);
+        around_.transfers.set_published(*published, row, shared);
         publish(row.id);
       });
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "daemon/base/check.h"
 #include "daemon/base/log.h"
 #include "daemon/base/names.h"
 #include "daemon/io/clock.h"
@@ -68,7 +69,7 @@ void Transfers::load_metainfo(const DownloadId& id) {
               Error{Code::Corrupt, "its stored metadata is damaged; share or fetch it again", {}});
           return;
         }
-        loaded->set_published(stored, std::make_shared<const meta::Metainfo>(std::move(*metainfo)));
+        set_published(*loaded, stored, std::make_shared<const meta::Metainfo>(std::move(*metainfo)));
         if (stored.state != TransferState::Publishing) loaded->start();
         else on_loaded_();
         on_changed_();
@@ -87,6 +88,8 @@ void Transfers::unload() {
   // A transfer may be what calls us.
   auto old = std::make_shared<std::map<DownloadId, std::unique_ptr<Transfer>>>(std::move(transfers_));
   transfers_.clear();
+  by_share_.clear();
+  fetching_.clear();
   announced_.clear();
   announce_due_.clear();
   queued_.clear();
@@ -103,12 +106,14 @@ Transfer& Transfers::add(storage::TransferRow row, std::shared_ptr<const meta::M
       around_.random, upload_,      download_,    around_.self,       around_.options.checkpoint_interval};
   const bool ready = metainfo != nullptr;
   turns_[id] = next_turn_++;
+  CHECK(!transfers_.contains(id));
   auto& transfer = transfers_[id];
   TransferOwner& owner = *this;
   transfer = std::make_unique<Transfer>(services, owner, account_, std::move(row), std::move(metainfo));
+  by_share_.emplace(transfer->key(), transfer.get());
   if (!around_.memberships.is_in(transfer->row().group))
     transfer->set_barred(not_a_member(transfer->row().group_name));
-  schedule();
+  if (count_in(*transfer)) schedule();
   if (ready) transfer->start();
   return *transfer;
 }
@@ -121,6 +126,8 @@ void Transfers::remove(const DownloadId& id, Done done) {
   }
   at->second->end();
   announce_end(*at->second);
+  forget_share(*at->second);
+  if (fetching_.erase(id) > 0) schedule();
   around_.loop.defer([old = std::shared_ptr<Transfer>(std::move(at->second))] {});
   transfers_.erase(at);
   queued_.erase(id);
@@ -131,7 +138,6 @@ void Transfers::remove(const DownloadId& id, Done done) {
         if (!status) log::error("cannot remove a transfer", {{"cause", status.error().message}});
         if (done) done(status);
       });
-  schedule();
   on_changed_();
 }
 
@@ -141,9 +147,24 @@ Transfer* Transfers::find(const DownloadId& id) const {
 }
 
 Transfer* Transfers::find(const ShareKey& share) const {
-  for (const auto& [id, transfer] : transfers_)
-    if (transfer->key() == share && transfer->takes_part()) return transfer.get();
+  const auto [begin, end] = by_share_.equal_range(share);
+  for (auto one = begin; one != end; ++one)
+    if (one->second->takes_part()) return one->second;
   return nullptr;
+}
+
+void Transfers::forget_share(Transfer& transfer) {
+  const auto [begin, end] = by_share_.equal_range(transfer.key());
+  const auto at = std::find_if(begin, end, [&](const auto& one) { return one.second == &transfer; });
+  CHECK(at != end);
+  by_share_.erase(at);
+}
+
+void Transfers::set_published(Transfer& transfer, storage::TransferRow row,
+                              std::shared_ptr<const meta::Metainfo> metainfo) {
+  forget_share(transfer);
+  transfer.set_published(std::move(row), std::move(metainfo));
+  by_share_.emplace(transfer.key(), &transfer);
 }
 
 Result<Transfer*> Transfers::find_download(const std::string& id_prefix) const {
@@ -167,13 +188,21 @@ std::size_t Transfers::links_open() const {
       std::count_if(links_.begin(), links_.end(), [](const auto& entry) { return entry.first->is_open(); }));
 }
 
+// Does it concern the order of those that fetch?
+bool Transfers::count_in(const Transfer& transfer) {
+  const auto& id = transfer.row().id;
+  if (find(id) != &transfer) return false;  // it is going
+  if (transfer.row().state != TransferState::Downloading || transfer.is_barred())
+    return fetching_.erase(id) > 0;
+  fetching_.insert(id);
+  return true;
+}
+
 void Transfers::schedule() {
   if (scheduling_) return;
   scheduling_ = true;
   std::vector<Transfer*> fetching;
-  for (const auto& [id, transfer] : transfers_)
-    if (transfer->row().state == TransferState::Downloading && !transfer->is_barred())
-      fetching.push_back(transfer.get());
+  for (const auto& id : fetching_) fetching.push_back(transfers_.at(id).get());
   std::sort(fetching.begin(), fetching.end(), [this](const Transfer* a, const Transfer* b) {
     return turns_.at(a->row().id) < turns_.at(b->row().id);
   });
@@ -202,6 +231,7 @@ void Transfers::resume(Transfer& transfer, Done done) {
   turns_[transfer.row().id] = next_turn_++;
   transfer.resume(std::move(done));
   if (transfer.metainfo() == nullptr) load_metainfo(transfer.row().id);
+  count_in(transfer);
   schedule();
 }
 
@@ -297,7 +327,7 @@ void Transfers::on_grant_timer() {
 
 void Transfers::on_transfer_changed(Transfer& transfer) {
   announce(transfer);
-  schedule();
+  if (count_in(transfer)) schedule();
   on_dial_wanted();
   on_changed_();
 }

@@ -64,6 +64,9 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   const std::map<DownloadId, std::unique_ptr<Transfer>>& all() const { return transfers_; }
   Transfer* find(const DownloadId& id) const;
   Transfer* find(const ShareKey& share) const;  // the one that is not failed, if there are several
+  // A share is hashed: it has its key from now on.
+  void set_published(Transfer& transfer, storage::TransferRow row,
+                     std::shared_ptr<const meta::Metainfo> metainfo);
   Result<Transfer*> find_download(const std::string& id_prefix) const;
 
   // The tracker's side.
@@ -115,6 +118,8 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   void on_grant_timer();
   void load_metainfo(const DownloadId& id);
   void check_files();
+  bool count_in(const Transfer& transfer);
+  void forget_share(Transfer& transfer);
   void schedule();  // which downloads fetch, and with how much memory
   void announce(Transfer& transfer);
   void announce_end(const Transfer& transfer);
@@ -131,6 +136,8 @@ class Transfers final : private PeerLinkOwner, private TransferOwner, private io
   io::SocketAddress listening_;
   std::int64_t account_ = 0;
   std::map<DownloadId, std::unique_ptr<Transfer>> transfers_;
+  std::multimap<ShareKey, Transfer*> by_share_;  // each message of a link looks here
+  std::set<DownloadId> fetching_;                // downloads in their turns or waiting for one
   std::map<PeerLink*, std::unique_ptr<PeerLink>> links_;
   std::size_t greeting_ = 0;  // accepted, not yet open
   swarm::DialGate dials_;
