@@ -188,7 +188,7 @@ std::size_t Transfers::links_open() const {
       std::count_if(links_.begin(), links_.end(), [](const auto& entry) { return entry.first->is_open(); }));
 }
 
-// Does it concern the order of those that fetch?
+// Keeps fetching_; true when the order of those that fetch is concerned.
 bool Transfers::count_in(const Transfer& transfer) {
   const auto& id = transfer.row().id;
   if (find(id) != &transfer) return false;  // it is going

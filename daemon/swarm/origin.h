@@ -19,9 +19,9 @@
 //   suggested, taken -> in the window of another session that would bring it kSoonerTimes as soon, by what
 //                       each usually takes from suggestion to Have; kFreeSoonerTimes is enough for what is
 //                       only suggested, when the other has nothing to begin
-//   shared -> suggested   to one who lacks it, when it has been at a single peer for kSoonerTimes as long as
-//   a
-//                       piece takes from us; at once when that peer is so much slower than the fastest
+//   shared -> suggested   to one who lacks it, when it has been at a single peer for kSoonerTimes as
+//                       long as a piece takes from us; at once when that peer is so much slower than the
+//                       fastest
 //
 // A window has `ahead` suggestions that the session has not taken; so it follows the session's pace, and a
 // slow one holds little. Nothing is refused: who asks for something else (an older version, a client that
@@ -68,7 +68,7 @@ class Origin {
   static constexpr Duration kPatienceUnknown = 60s;  // while no piece has come back yet
   static constexpr int kPatienceTimes = 4;           // of the usual time, for what is in a window
   static constexpr int kSoonerTimes = 3;
-  static constexpr int kFreeSoonerTimes = 2;  // once cost 200 members with churn 4 % more of our uplink
+  static constexpr int kFreeSoonerTimes = 2;  // 1: 200 members with churn took 4 % more of our uplink
   static constexpr Duration kLookInterval = 200ms;
   static constexpr Duration kUsualLeast = 200ms;  // shorter times are taken for chance
   static constexpr std::size_t kKeptMost = 4;
