@@ -17,6 +17,7 @@
 // Both lists are bounded by the pipeline. The peer's requests wait in a queue of kRequestsFromPeer.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <optional>
 #include <vector>
@@ -84,7 +85,7 @@ class PeerSession {
   // Near the end it may be asked for more than its pace asks for.
   bool may_hurry() const {
     return first_block_ != TimePoint{} && !snubbed && trial.is_over() &&
-           outstanding() < options_.pipeline_new;
+           outstanding() < std::min(options_.pipeline_new, reqq_);
   }
   std::size_t outstanding() const { return outstanding_.size(); }
   void on_requested(BlockRef block, TimePoint now);

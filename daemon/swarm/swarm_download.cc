@@ -28,6 +28,9 @@ constexpr Duration kDoubtTime = 500ms;
 constexpr Duration kLookInterval = 150ms;
 // Nothing is asked of a session while another one is expected to bring it this many times sooner.
 constexpr int kFasterTimes = 2;
+// When all pieces are begun, whoever answers has at least so many requests: with fewer, the last blocks come
+// one round trip after the other.
+constexpr std::size_t kEndDepth = 3;
 // Who takes a block over from another must promise to be this many times sooner; and with more requests than
 // its pace asks for, which makes it slower for others, so many times.
 constexpr double kSoonerTimes = 1.5;
@@ -74,11 +77,12 @@ bool Swarm::is_trusted(const PeerSession& session) const { return trusted_.conta
 bool Swarm::request_next(PeerSession& session, TimePoint now) {
   if (!fetching_ || session.choking_us || !session.interested) return false;
   if (!may_request()) return false;
+  const bool may_hurry = picker_->all_begun() && session.may_hurry();
+  const std::size_t depth = std::max<std::size_t>(session.pipeline_depth(now), may_hurry ? kEndDepth : 0);
   std::optional<BlockRef> block;
-  if (session.outstanding() < session.pipeline_depth(now))
+  if (session.outstanding() < depth)
     block = is_directed(session) ? pick_suggested(session, now) : pick_for(session, now);
-  else if (picker_->all_begun() && session.may_hurry())
-    block = pick_from_slower(session, kMuchSoonerTimes, now);
+  else if (may_hurry) block = pick_from_slower(session, kMuchSoonerTimes, now);
   if (!block) return false;
   if (session.directs || is_trusted(session)) idle_since_.reset();
   const auto span = span_of(*block);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/swarm/swarm.h"
 
+#include <deque>
+#include <set>
+
 #include "daemon/wire/extension.h"
 #include "tests/support/limit.h"
 #include "tests/support/scripted_swarm.h"
@@ -408,6 +411,46 @@ TEST(end_game_moves_what_waits_at_a_slow_session) {
   EXPECT_EQ(world.filled.size(), 1u);
 }
 
+TEST(last_pieces_are_asked_for_three_blocks_at_a_time) {
+  World world("...");
+  const auto slow = world.source(1, "###");
+  std::set<std::uint32_t> begun;
+  std::deque<wire::BlockSpan> asked;
+  std::size_t total = 0;
+  const auto listen = [&] {
+    for (const auto& one : world.requests(slow)) {
+      begun.insert(one.piece.value);
+      asked.push_back(one);
+      ++total;
+    }
+  };
+
+  for (listen(); total < 34; listen()) {
+    world.now += 1s;
+    EXPECT(world.block(slow, asked.front()) == BlockVerdict::Keep);
+    asked.pop_front();
+    listen();
+    if (total > 8 + 2 && total < 34) EXPECT_EQ(asked.size(), begun.size() < 3 ? 2u : 3u);
+  }
+}
+
+TEST(who_takes_few_requests_gets_no_more_at_the_end) {
+  World world("...");
+  const auto shy = world.open(1);
+  world.say(shy, wire::HaveAll{});
+  wire::ExtensionHandshake handshake;
+  handshake.request_queue = 1;
+  world.say(shy, wire::Extended{0, wire::encode_extension_handshake(handshake)});
+  world.say(shy, wire::Unchoke{});
+
+  for (auto asked = world.requests(shy); !asked.empty(); asked = world.requests(shy)) {
+    EXPECT_EQ(asked.size(), 1u);
+    world.now += 10ms;
+    world.block(shy, asked.front());
+  }
+  EXPECT_EQ(world.filled.size(), 3u);
+}
+
 TEST(a_move_is_in_doubt_until_the_slow_one_says_what_became_of_it) {
   swarm::Options options;
   options.pipeline_new = 18;
@@ -504,6 +547,8 @@ int main() {
       cmocka_unit_test(silent_session_is_asked_again_when_it_has_answered),
       cmocka_unit_test(patience_follows_the_longest_gap_between_blocks),
       cmocka_unit_test(end_game_moves_what_waits_at_a_slow_session),
+      cmocka_unit_test(last_pieces_are_asked_for_three_blocks_at_a_time),
+      cmocka_unit_test(who_takes_few_requests_gets_no_more_at_the_end),
       cmocka_unit_test(a_move_is_in_doubt_until_the_slow_one_says_what_became_of_it),
       cmocka_unit_test(closing_gives_the_requests_to_others),
       cmocka_unit_test(open_pieces_are_bounded_until_they_are_stored),
