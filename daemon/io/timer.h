@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A one-shot timer. Setting it again moves it; the destructor cancels it.
+// A one-shot timer. Setting it again moves it; the destructor cancels it. One that was never set is nothing
+// to the loop, and costs no memory there.
 #pragma once
 
 #include "daemon/base/bound.h"
@@ -22,7 +23,8 @@ class Timer {
  private:
   struct Handle;
   Loop& loop_;
-  Handle* handle_;
+  Bound<> on_due_;
+  Handle* handle_ = nullptr;  // since it was first set
 };
 
 }  // namespace p2p::io
