@@ -6,6 +6,8 @@
 #include "daemon/base/bound.h"
 #include "daemon/io/loop.h"
 
+struct uv_timer_s;
+
 namespace p2p::io {
 
 class Timer {
@@ -21,10 +23,9 @@ class Timer {
   bool is_set() const;
 
  private:
-  struct Handle;
   Loop& loop_;
   Bound<> on_due_;
-  Handle* handle_ = nullptr;  // since it was first set
+  uv_timer_s* timer_ = nullptr;  // since it was first set; the loop's once closed
 };
 
 }  // namespace p2p::io

@@ -102,6 +102,22 @@ TEST(timers_ring_in_the_order_of_their_times_and_once) {
   EXPECT(!early.timer.is_set());
 }
 
+TEST(timer_that_was_never_set_can_be_cancelled_and_destroyed) {
+  World world;
+  bool rang = false;
+  Alarm alarm(world, [&] { rang = true; });
+  Alarm end(world, [&] { world.loop.stop(); });
+
+  EXPECT(!alarm.timer.is_set());
+  alarm.timer.cancel();
+  alarm.timer.set_at(TimePoint::max());
+  EXPECT(!alarm.timer.is_set());
+  end.timer.set(1ms);
+  world.run();
+
+  EXPECT(!rang);
+}
+
 TEST(timer_may_set_itself_again_and_be_destroyed_from_inside) {
   World world;
   int rings = 0;
@@ -450,6 +466,7 @@ int main() {
       cmocka_unit_test(deferred_task_does_not_wait_for_the_next_timer),
       cmocka_unit_test(loop_that_was_told_to_stop_as_it_ends_closes_every_handle),
       cmocka_unit_test(timers_ring_in_the_order_of_their_times_and_once),
+      cmocka_unit_test(timer_that_was_never_set_can_be_cancelled_and_destroyed),
       cmocka_unit_test(timer_may_set_itself_again_and_be_destroyed_from_inside),
       cmocka_unit_test(echo_comes_back_and_the_end_is_heard),
       cmocka_unit_test(large_write_is_drained_when_the_other_side_reads),
