@@ -49,11 +49,11 @@ def a_killed_publisher_serves_again():
 def a_killed_tracker_stops_no_transfer_and_knows_everything():
     with World() as world:
         path, (alice, bob), (download,) = slow_download(world, 'alice', 'bob')
+        bob.wait_part(download, 0.25)
+        alice.ok('limits', 'set', '--upload', '1MiB')  # so that it is not over before the tracker is
         carol = world.peer('carol')
         carol.ok('group', 'join', 'lab')
-        bob.wait_part(download, 0.25)
         listed = alice.ok('file', 'show', 'lab/film.bin')
-        alice.ok('limits', 'set', '--upload', '1MiB')
 
         world.tracker.kill()
         done = bob.show(download)['done']
