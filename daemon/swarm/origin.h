@@ -43,7 +43,6 @@
 
 #include "daemon/base/ids.h"
 #include "daemon/base/limits.h"
-#include "daemon/base/random.h"
 #include "daemon/base/time.h"
 #include "daemon/swarm/swarm.h"
 
@@ -75,12 +74,11 @@ class Origin {
   static constexpr int kKeptTimes = 4;
   static constexpr std::size_t kLook = 64;  // shared pieces, in one assign()
 
-  // `holders(piece)` gives Holders.
+  // Begins with `first`, which the caller draws. `holders(piece)` gives Holders.
   template <class Holders>
-  Origin(std::uint32_t pieces, Random& random, Holders holders) : places_(pieces), unsettled_(pieces) {
-    const auto first = pieces == 0 ? 0 : static_cast<std::uint32_t>(random.below(pieces));
+  Origin(std::uint32_t pieces, PieceIndex first, Holders holders) : places_(pieces), unsettled_(pieces) {
     for (std::uint32_t i = 0; i < pieces; ++i) {
-      const PieceIndex piece{(first + i) % pieces};
+      const PieceIndex piece{(first.value + i) % pieces};
       unsent_.push_back(piece);
       on_holders(piece, holders(piece), TimePoint{});
     }

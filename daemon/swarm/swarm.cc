@@ -39,7 +39,9 @@ Swarm::Swarm(const meta::Geometry& geometry, Bitfield have, Options options, Ran
       leaf_roots_(std::move(leaf_roots)),
       picker_(std::make_unique<PiecePicker>(geometry_, have_, options_.open_pieces_max, random_)),
       open_pieces_allowed_(options_.open_pieces_max) {
-  if (complete()) begin_origin(TimePoint{});
+  if (!complete()) return;
+  draw_first();
+  directing_ = geometry_.pieces() > 0;  // nobody has anything yet
 }
 
 Swarm::~Swarm() = default;
@@ -47,6 +49,7 @@ Swarm::~Swarm() = default;
 // --- sessions ----------------------------------------------------------------------------------------
 
 SessionId Swarm::open_session(const DeviceId& device, Abilities abilities, TimePoint now) {
+  if (complete() && origin_ == nullptr) begin_origin(now);
   const SessionId id = next_session_;
   ++next_session_.value;
   auto& session =

@@ -321,6 +321,7 @@ class Swarm {
   bool end_audit(PeerSession& session, BlockRef block);
 
   // swarm_origin.cc
+  void draw_first();
   void begin_origin(TimePoint now);
   void tell_direction();
   void direct(PeerSession& session, TimePoint now);
@@ -349,7 +350,8 @@ class Swarm {
   std::set<DeviceId> trusted_;  // something that came from it was verified
   std::deque<Action> actions_;
   std::unique_ptr<PiecePicker> picker_;
-  std::unique_ptr<Origin> origin_;  // while we are complete
+  std::unique_ptr<Origin> origin_;  // while we are complete, from the first session on
+  PieceIndex first_directed_{};     // what it begins with
   bool others_wait_ = false;        // for a slot
   bool directing_ = false;          // as the sessions were told
   std::map<SessionId, std::unique_ptr<PeerSession>> sessions_;
@@ -361,7 +363,7 @@ class Swarm {
     SessionId from;
     BlockRef block;
   };
-  std::deque<Move> moves_;
+  std::vector<Move> moves_;
   bool fetching_ = true;
   std::optional<std::int64_t> allowance_;  // bytes that may still be requested; nothing: no limit
   bool allowance_asked_ = false;

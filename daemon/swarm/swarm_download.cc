@@ -245,7 +245,7 @@ bool Swarm::is_left_to_faster(const PeerSession& session, PieceIndex piece, Time
 
 // Both what came twice and what may yet come twice count.
 bool Swarm::may_move(TimePoint now) {
-  while (!moves_.empty() && now - moves_.front().time >= kDoubtTime) moves_.pop_front();
+  std::erase_if(moves_, [&](const Move& one) { return now - one.time >= kDoubtTime; });
   const auto doubtful = totals_.duplicate + moves_.size() * limits::kBlockBytes;
   return doubtful < std::max(kDuplicateFree, geometry_.size() / kDuplicateShare);
 }
@@ -452,6 +452,7 @@ void Swarm::complete_download(TimePoint now) {
       for (const auto piece : session->withheld) send(*session, wire::Have{piece});
     session->withheld = {};
   }
+  draw_first();
   begin_origin(now);
   for (const auto id : idle) close(*find(id), CloseReason::NothingToExchange, now);
 }

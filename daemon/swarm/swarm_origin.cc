@@ -10,8 +10,14 @@
 
 namespace p2p::swarm {
 
+void Swarm::draw_first() {
+  if (geometry_.pieces() > 0)
+    first_directed_ = PieceIndex{static_cast<std::uint32_t>(random_.below(geometry_.pieces()))};
+}
+
+// Not before there is a session: most shares of a daemon are asked for by nobody, and cost no plan.
 void Swarm::begin_origin(TimePoint now) {
-  origin_ = std::make_unique<Origin>(geometry_.pieces(), random_,
+  origin_ = std::make_unique<Origin>(geometry_.pieces(), first_directed_,
                                      [this](PieceIndex piece) { return holders(piece); });
   tell_direction();
   direct_all(now);

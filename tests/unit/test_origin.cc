@@ -28,7 +28,7 @@ struct Plan {
   // `#`: at two peers; `1`: at one.
   explicit Plan(std::string_view picture)
       : lacks_all(static_cast<std::uint32_t>(picture.size())),
-        origin(static_cast<std::uint32_t>(picture.size()), random, [&](PieceIndex piece) {
+        origin(static_cast<std::uint32_t>(picture.size()), PieceIndex{3}, [&](PieceIndex piece) {
           return picture[piece.value] == '#' ? 2u : picture[piece.value] == '1' ? 1u : 0u;
         }) {}
   // Fills the window of a session that has nothing.
@@ -41,7 +41,6 @@ struct Plan {
     const auto picture = origin.picture();
     return static_cast<std::size_t>(std::count(picture.begin(), picture.end(), state));
   }
-  Random random{5};
   Bitfield lacks_all;
   Origin origin;
 };
