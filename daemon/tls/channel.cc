@@ -12,6 +12,12 @@
 #include "daemon/base/check.h"
 
 namespace p2p::tls {
+namespace {
+
+constexpr std::size_t kRecordBytes = 16 * 1024;  // the most plaintext of a TLS record
+constexpr std::size_t kRecordExtra = 64;         // what one is longer, rounded up
+
+}  // namespace
 
 // OpenSSL's view of the connection: reads take from the ciphertext that was lent, writes append to what
 // goes out. Two copies fewer than memory BIOs, which would own both directions.
@@ -34,7 +40,9 @@ struct Channel::Bio {
   static int write(BIO* bio, const char* bytes, int length) {
     BIO_clear_retry_flags(bio);
     auto& outgoing = channel(bio)->outgoing_;
-    outgoing.insert(outgoing.end(), bytes, bytes + length);
+    const auto* begin =
+        reinterpret_cast<const std::uint8_t*>(bytes);  // of one type with the target: one memcpy
+    outgoing.insert(outgoing.end(), begin, begin + length);
     return length;
   }
 
@@ -137,6 +145,10 @@ Result<std::size_t> Channel::read(std::span<std::uint8_t> out) {
 Status Channel::write(ByteSpan plaintext) {
   if (!open_ || failed_) return fail(Code::Closed, "the connection is not open");
   ERR_clear_error();
+  // Space for all records at once; what is small grows as vectors do.
+  const auto needed = outgoing_.size() + plaintext.size() + plaintext.size() / kRecordBytes * kRecordExtra;
+  if (plaintext.size() > kRecordBytes && needed > outgoing_.capacity())
+    outgoing_.reserve(needed + kRecordExtra);
   while (!plaintext.empty()) {
     std::size_t done = 0;
     const int result = SSL_write_ex(ssl_.get(), plaintext.data(), plaintext.size(), &done);
