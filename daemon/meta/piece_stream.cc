@@ -18,8 +18,13 @@ constexpr std::size_t kStepBytes = 64 * limits::kKiB;  // that a stream moves on
 
 }  // namespace
 
-PieceStream::PieceStream(const Geometry& geometry, std::size_t held_bytes_max)
-    : geometry_(geometry), held_bytes_max_(held_bytes_max) {
+PieceStream::PieceStream(const Geometry& geometry, std::size_t held_bytes_max, PieceHashes known)
+    : geometry_(geometry),
+      held_bytes_max_(held_bytes_max),
+      hashes_(std::move(known)),
+      next_piece_(static_cast<std::uint32_t>(hashes_.sha1.size())),
+      pieces_done_(next_piece_) {
+  CHECK(next_piece_ <= geometry.pieces() && hashes_.layer.size() == hashes_.sha1.size());
   hashes_.sha1.resize(geometry.pieces());
   hashes_.layer.resize(geometry.pieces());
 }
@@ -84,6 +89,14 @@ void PieceStream::end_piece(const Lane& lane) {
   hashes_.layer[lane.piece.value] =
       piece_root(lane.leaves, geometry_.piece_length(), geometry_.pieces() == 1);
   ++pieces_done_;
+}
+
+// The last piece may end before those in front of it, no other does.
+std::optional<PieceHashes> PieceStream::hashes_of(std::uint32_t begin, std::uint32_t end) const {
+  const auto first_open = lanes_.empty() ? next_piece_ : lanes_.front().piece.value;
+  if (end > first_open) return std::nullopt;
+  return PieceHashes{{hashes_.sha1.begin() + begin, hashes_.sha1.begin() + end},
+                     {hashes_.layer.begin() + begin, hashes_.layer.begin() + end}};
 }
 
 std::vector<std::size_t> PieceStream::take_released() { return std::exchange(released_, {}); }

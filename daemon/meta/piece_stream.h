@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -18,16 +19,26 @@
 
 namespace p2p::meta {
 
+// What is known of the first bytes of a file: enough to go on behind them.
+struct HashCheckpoint {
+  std::uint64_t bytes = 0;  // whole pieces
+  Sha1State whole = {};     // the SHA-1 of the file, as far as there
+  PieceHashes pieces = {};
+};
+
 class PieceStream {
  public:
   // Holds about `held_bytes_max` back. Where nothing is gained by holding (see sha1_lanes.h), zero is best.
-  PieceStream(const Geometry& geometry, std::size_t held_bytes_max);
+  // `known`: of the first pieces, whose bytes do not come.
+  PieceStream(const Geometry& geometry, std::size_t held_bytes_max, PieceHashes known = {});
 
   // The next bytes of the file, whole blocks but at its end, and the SHA-256 of each block.
   void add(ByteSpan bytes, std::span<const Sha256> leaves);
   // The additions, counted from zero, that have ceased to be needed since the last call.
   std::vector<std::size_t> take_released();
   std::uint32_t pieces_done() const { return pieces_done_; }
+  // The hashes of these pieces, in their order; nothing while one of them is not done.
+  std::optional<PieceHashes> hashes_of(std::uint32_t begin, std::uint32_t end) const;
   PieceHashes take_hashes();  // when all bytes have come
 
  private:

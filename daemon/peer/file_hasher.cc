@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/base/check.h"
 #include "daemon/meta/merkle.h"
 
 namespace p2p::peer {
@@ -39,22 +40,25 @@ struct FileHasher::Step {
 
 // Each belongs to the one job of its kind.
 struct FileHasher::Streams {
-  explicit Streams(const meta::Geometry& geometry) : pieces(geometry, held_bytes()) {}
+  Streams(const meta::Geometry& geometry, meta::HashCheckpoint from)
+      : whole(from.whole), pieces(geometry, held_bytes(), std::move(from.pieces)) {}
   Sha1State whole;
   meta::PieceStream pieces;
 };
 
-FileHasher::FileHasher(io::WorkPool& pool, std::shared_ptr<const storage::PayloadFile> file,
-                       const meta::Geometry& geometry, Progress progress, Done done, Whole whole)
+FileHasher::FileHasher(io::WorkPool& pool, Task task, Listener listener)
     : pool_(pool),
-      file_(std::move(file)),
-      geometry_(geometry),
-      progress_(std::move(progress)),
-      done_(std::move(done)),
-      streams_(std::make_shared<Streams>(geometry)),
-      with_whole_(whole == Whole::Hash) {
+      file_(std::move(task.file)),
+      geometry_(task.geometry),
+      listener_(std::move(listener)),
+      with_whole_(task.whole == Whole::Hash),
+      next_offset_(task.from.bytes),
+      reported_(task.from.bytes),
+      kept_(task.from.bytes) {
+  CHECK(next_offset_ <= geometry_.size() && next_offset_ % kCheckpointBytes == 0);
+  streams_ = std::make_shared<Streams>(geometry_, std::move(task.from));
   // Also of an empty file the caller hears later.
-  if (geometry_.size() > 0) advance();
+  if (next_offset_ < geometry_.size()) advance();
   else
     scope_.run(
         pool_, [] { return true; }, [this](bool) { finish_if_done(); });
@@ -62,12 +66,21 @@ FileHasher::FileHasher(io::WorkPool& pool, std::shared_ptr<const storage::Payloa
 
 // Starts what can be started.
 void FileHasher::advance() {
-  if (done_ == nullptr) return;
+  if (listener_.done == nullptr) return;
   hash_whole();
   hash_pieces();
-  while (next_offset_ < geometry_.size() && may_start() &&
+  while (next_offset_ < geometry_.size() && may_start() && !has_to_wait() &&
          may_read(std::max(for_whole_.size(), for_pieces_.size())))
     read_next();
+}
+
+bool FileHasher::has_to_wait() const {
+  return listener_.checkpoint != nullptr && next_offset_ - kept_ >= kLossBytes;
+}
+
+void FileHasher::on_checkpoint_kept(std::uint64_t bytes) {
+  kept_ = std::max(kept_, bytes);
+  advance();
 }
 
 bool FileHasher::may_start() const {
@@ -115,11 +128,17 @@ void FileHasher::hash_whole() {
   scope_.run(
       pool_,
       [streams = streams_, steps] {
-        for (const auto& step : steps) streams->whole.update(step->span());
-        return true;
+        std::vector<meta::HashCheckpoint> marks;
+        for (const auto& step : steps) {
+          streams->whole.update(step->span());
+          if (streams->whole.bytes % kCheckpointBytes == 0)
+            marks.push_back({streams->whole.bytes, streams->whole, {}});
+        }
+        return marks;
       },
-      [this, steps](bool) {
+      [this, steps](const std::vector<meta::HashCheckpoint>& marks) {
         hashing_whole_ = false;
+        marks_.insert(marks_.end(), marks.begin(), marks.end());
         for (const auto& step : steps) {
           for_whole_.pop_front();
           release(step);
@@ -146,7 +165,8 @@ void FileHasher::hash_pieces() {
         added_.emplace(additions_++, step);
         for_pieces_.pop_front();
         for (const auto addition : released) release(added_.extract(addition).mapped());
-        progress_(bytes);
+        listener_.progress(bytes);
+        report_checkpoints();
         finish_if_done();
       });
 }
@@ -155,15 +175,31 @@ void FileHasher::release(const StepPointer& step) {
   if (--step->users == 0) spare_.push_back(step);
 }
 
+// Where both streams are behind it. No job has the pieces: it is called as one of theirs has ended.
+void FileHasher::report_checkpoints() {
+  while (!marks_.empty() && marks_.front().bytes < geometry_.size()) {
+    const auto pieces_before = [this](std::uint64_t bytes) {
+      return static_cast<std::uint32_t>(bytes / geometry_.piece_length());
+    };
+    auto pieces = streams_->pieces.hashes_of(pieces_before(reported_), pieces_before(marks_.front().bytes));
+    if (!pieces) return;
+    auto checkpoint = std::move(marks_.front());
+    marks_.pop_front();
+    checkpoint.pieces = std::move(*pieces);
+    reported_ = checkpoint.bytes;
+    if (listener_.checkpoint != nullptr) listener_.checkpoint(std::move(checkpoint));
+  }
+}
+
 void FileHasher::finish_if_done() {
   const bool all = next_offset_ == geometry_.size() && for_whole_.empty() && for_pieces_.empty();
-  if (!all || done_ == nullptr) advance();
+  if (!all || listener_.done == nullptr) advance();
   else finish(FileHashes{streams_->pieces.take_hashes(), streams_->whole.digest()});
 }
 
 void FileHasher::finish(Result<FileHashes> result) {
-  if (done_ == nullptr) return;
-  std::exchange(done_, nullptr)(std::move(result));
+  if (listener_.done == nullptr) return;
+  std::exchange(listener_.done, nullptr)(std::move(result));
 }
 
 }  // namespace p2p::peer

@@ -94,7 +94,7 @@ void Publisher::begin(const DownloadId& id) {
       },
       [this, hashing](const Status& status) {
         if (!is_current(hashing)) return;
-        if (status) hash(hashing);
+        if (status) look_for_checkpoint(hashing);
         else fail_share(hashing->id, status.error());
       });
 }
@@ -105,11 +105,27 @@ bool Publisher::may_begin(std::uint64_t size) const {
          (may_begin_beside_large(size) || std::none_of(hashing_.begin(), hashing_.end(), large));
 }
 
-void Publisher::hash(const std::shared_ptr<Hashing>& hashing) {
-  // The hasher is a part of `hashing`, so neither of its callbacks may own it.
+void Publisher::look_for_checkpoint(const std::shared_ptr<Hashing>& hashing) {
+  around_.store.run(
+      scope_,
+      [id = hashing->id, identity = hashing->identity](storage::StateDb& db) {
+        return db.checkpoint(id, identity);
+      },
+      [this, hashing](Result<meta::HashCheckpoint> found) {
+        if (!is_current(hashing)) return;
+        const auto& geometry = *hashing->geometry;
+        const bool usable = found && found->bytes <= geometry.size() &&
+                            found->bytes % FileHasher::kCheckpointBytes == 0 &&
+                            found->bytes == found->pieces.sha1.size() * geometry.piece_length();
+        hash(hashing, usable ? std::move(*found) : meta::HashCheckpoint{});
+      });
+}
+
+void Publisher::hash(const std::shared_ptr<Hashing>& hashing, meta::HashCheckpoint from) {
+  if (from.bytes > 0) log::info("hashing goes on", {{"file", hashing->path}, {"from", from.bytes}});
+  // The hasher is a part of `hashing`, so none of its callbacks may own it.
   const std::weak_ptr<Hashing> weak = hashing;
-  hashing->hasher.emplace(
-      around_.hash, hashing->file, *hashing->geometry,
+  const FileHasher::Listener listener{
       [this, weak](std::uint64_t bytes) {
         const auto current = weak.lock();
         if (auto* transfer = around_.transfers.find(current->id)) transfer->set_hashing_progress(bytes);
@@ -119,6 +135,24 @@ void Publisher::hash(const std::shared_ptr<Hashing>& hashing) {
         if (!is_current(current)) return;
         if (hashes) describe(current, std::move(*hashes));
         else fail_share(current->id, hashes.error());
+      },
+      [this, weak](meta::HashCheckpoint checkpoint) { keep(weak.lock(), std::move(checkpoint)); }};
+  hashing->hasher.emplace(around_.hash, FileHasher::Task{hashing->file, *hashing->geometry, std::move(from)},
+                          listener);
+}
+
+// A checkpoint that cannot be written costs nothing but the work after a crash.
+void Publisher::keep(const std::shared_ptr<Hashing>& hashing, meta::HashCheckpoint checkpoint) {
+  const auto bytes = checkpoint.bytes;
+  around_.store.run(
+      scope_,
+      [id = hashing->id, identity = hashing->identity, checkpoint = std::move(checkpoint)](
+          storage::StateDb& db) { return db.put_checkpoint(id, identity, checkpoint); },
+      [this, weak = std::weak_ptr(hashing), bytes](const Status& status) {
+        const auto current = weak.lock();
+        if (current == nullptr || !is_current(current)) return;
+        if (!status) log::warn("cannot keep how far a file is hashed", {{"cause", status.error().message}});
+        current->hasher->on_checkpoint_kept(bytes);
       });
 }
 

@@ -2,10 +2,11 @@
 // Turns a file of this machine into a share: hashes it on all cores, signs its catalogue entry, gives both
 // to the tracker, and has it served.
 //
-//   accepted (row Hashing is durable) → hashing → row Publishing is durable → piece list uploaded, entry
-//   listed by the tracker → row Complete is durable → served
+//   accepted (row Hashing is durable) → hashing, with checkpoints → row Publishing is durable → piece list
+//   uploaded, entry listed by the tracker → row Complete is durable → served
 //
-// Each arrow is taken again after a restart or when the tracker comes back. A refusal by the tracker makes
+// Each arrow is taken again after a restart or when the tracker comes back; hashing goes on at the last
+// checkpoint while the file is what it was then. A refusal by the tracker makes
 // the share Failed with that cause. How the file is hashed is in file_hasher.h.
 #pragma once
 
@@ -56,7 +57,9 @@ class Publisher {
  private:
   struct Hashing;
   bool may_begin(std::uint64_t size) const;
-  void hash(const std::shared_ptr<Hashing>& hashing);
+  void look_for_checkpoint(const std::shared_ptr<Hashing>& hashing);
+  void hash(const std::shared_ptr<Hashing>& hashing, meta::HashCheckpoint from);
+  void keep(const std::shared_ptr<Hashing>& hashing, meta::HashCheckpoint checkpoint);
   void describe(const std::shared_ptr<Hashing>& hashing, FileHashes hashes);
   bool make_way(const storage::TransferRow& row);
   void on_described(const std::shared_ptr<Hashing>& hashing, std::shared_ptr<const meta::Metainfo> metainfo);

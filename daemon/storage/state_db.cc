@@ -6,7 +6,7 @@
 namespace p2p::storage {
 namespace {
 
-constexpr std::array<std::string_view, 3> kMigrations{
+constexpr std::array<std::string_view, 4> kMigrations{
     R"sql(
 CREATE TABLE account (
   id INTEGER PRIMARY KEY,
@@ -97,6 +97,16 @@ CREATE TABLE device (
   addresses BLOB NOT NULL,
   seen INTEGER NOT NULL,
   PRIMARY KEY (account, group_id, device)
+) WITHOUT ROWID;
+)sql",
+    R"sql(
+CREATE TABLE checkpoint (
+  id BLOB NOT NULL REFERENCES transfer (id) ON DELETE CASCADE,
+  bytes INTEGER NOT NULL,
+  file BLOB NOT NULL,
+  whole BLOB NOT NULL,
+  pieces BLOB NOT NULL,
+  PRIMARY KEY (id, bytes)
 ) WITHOUT ROWID;
 )sql"};
 
@@ -342,6 +352,7 @@ Status StateDb::put_transfer(std::int64_t account, const TransferRow& row) {
 Status StateDb::put_transfer_and_list(std::int64_t account, const TransferRow& row, ByteSpan piece_list) {
   return database_.transaction([&]() -> Status {
     if (auto status = put_transfer(account, row); !status) return status;
+    if (auto status = forget_checkpoints(row.id); !status) return status;
     return put_piece_list(row.id, piece_list);
   });
 }

@@ -17,6 +17,7 @@
 #include "daemon/base/ids.h"
 #include "daemon/base/result.h"
 #include "daemon/base/time.h"
+#include "daemon/meta/piece_stream.h"
 #include "daemon/storage/directory.h"
 #include "daemon/storage/group_rows.h"
 #include "daemon/storage/sqlite.h"
@@ -144,7 +145,15 @@ class StateDb {
 
   // Inserts or replaces everything but the piece list.
   Status put_transfer(std::int64_t account, const TransferRow& row);
-  // A transfer and its piece list, both or neither.
+  // --- a share that is being hashed (state_hashing.cc)
+  // What came since the checkpoint before, of the file as it is.
+  Status put_checkpoint(const DownloadId& id, const FileIdentity& file,
+                        const meta::HashCheckpoint& checkpoint);
+  // All checkpoints as one. Of another file, or unreadable: none, and they are forgotten.
+  Result<meta::HashCheckpoint> checkpoint(const DownloadId& id, const FileIdentity& file);
+  Status forget_checkpoints(const DownloadId& id);
+
+  // A transfer and its piece list, both or neither. Its checkpoints have served.
   Status put_transfer_and_list(std::int64_t account, const TransferRow& row, ByteSpan piece_list);
   Status put_piece_list(const DownloadId& id, ByteSpan piece_list);
   Result<Bytes> piece_list(const DownloadId& id);

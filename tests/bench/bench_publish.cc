@@ -118,13 +118,13 @@ int main(int argc, char** argv) {
   std::unique_ptr<peer::FileHasher> hasher;
   Result<peer::FileHashes> hashes = fail(Code::Internal, "not hashed");
   const auto publish = [&](peer::FileHasher::Whole whole) {
-    hasher = std::make_unique<peer::FileHasher>(
-        world.hash, file, *geometry, [](std::uint64_t) {},
-        [&](Result<peer::FileHashes> result) {
-          hashes = std::move(result);
-          world.loop.stop();
-        },
-        whole);
+    hasher =
+        std::make_unique<peer::FileHasher>(world.hash, peer::FileHasher::Task{file, *geometry, {}, whole},
+                                           peer::FileHasher::Listener{[](std::uint64_t) {},
+                                                                      [&](Result<peer::FileHashes> result) {
+                                                                        hashes = std::move(result);
+                                                                        world.loop.stop();
+                                                                      }});
   };
   std::printf("%d MiB, pieces of %u KiB, %u threads, SHA-256 %s, SHA-1 %s\n", mib,
               geometry->piece_length() / 1024, world.hash.threads(), instructions_name(best_for_sha256()),

@@ -17,11 +17,6 @@ FILE_BYTES = 64 * 1024
 PATIENCE = 300  # seconds
 
 
-def bytes_read(peer):
-    with open(f'/proc/{peer.process.pid}/io', encoding='ascii') as file:
-        return int(next(line for line in file if line.startswith('rchar')).split()[1])
-
-
 def share(peer, path):
     """The tracker takes so many requests a second from one user, and no more."""
     wait_until(lambda: peer.ctl('file', 'share', path, 'lab').code == 0, PATIENCE, 'a share is taken on')
@@ -56,7 +51,7 @@ def main():
             seconds = time.monotonic() - begin
             grown = alice.memory()['RssAnon'] - empty
             print(f'{options.shares} shares: announced after {seconds:.2f} s, '
-                  f'{bytes_read(alice) / KIB:.0f} KiB read, '
+                  f'{alice.bytes_read() / KIB:.0f} KiB read, '
                   f'{grown / options.shares / KIB:.1f} KiB of memory a share')
 
 

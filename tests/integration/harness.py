@@ -42,7 +42,8 @@ SANITIZER_ENVIRONMENT = {
     'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
 }
 
-FOLDERS = ('.', 'daemon/peer', 'daemon/tracker', 'daemon', 'ctl', 'bin', 'tests/hostile')
+FOLDERS = ('.', 'daemon/peer', 'daemon/tracker', 'daemon', 'ctl', 'bin', 'tests/hostile',
+           'tests/slow_disk')
 
 
 class Skip(Exception):
@@ -297,6 +298,11 @@ class Daemon(Control):
             rows = dict(line.split(':', 1) for line in file)
         return {key: int(rows[key].split()[0]) * KIB for key in ('VmHWM', 'VmRSS', 'RssAnon')}
 
+    def bytes_read(self):
+        """By the process that runs now, from whatever it reads."""
+        with open(f'/proc/{self.process.pid}/io', encoding='ascii') as file:
+            return int(dict(line.split(':') for line in file)['rchar'])
+
 
 class Tracker(Daemon):
     def __init__(self, world, settings=('kdf_log_n=16',), **options):
@@ -322,6 +328,11 @@ class Peer(Daemon):
         """From its next start on it does harm."""
         self.binary = 'p2pd-hostile'
         self.prefix += ['env', f'P2P_ATTACK={attack}']
+
+    def use_slow_disk(self, path):
+        """From its next start on every call takes 50 ms on the disk that this is on."""
+        self.binary = 'p2pd-slow-disk'
+        self.prefix += ['env', f'P2P_SLOW_DISK={path}']
 
     def command(self):
         return super().command() + ['--download-dir', self.downloads]

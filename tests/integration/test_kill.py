@@ -46,6 +46,27 @@ def a_killed_publisher_serves_again():
 
 
 @test(timeout=180)
+def a_killed_publisher_hashes_little_twice():
+    size = 1024 * MIB
+    with World() as world:
+        alice, bob = world.group('lab', 'alice', 'bob')
+        path = world.big_file('film.bin', size)
+        before = alice.bytes_read()
+        alice.ok('file', 'share', path, 'lab')
+        wait_until(lambda: alice.bytes_read() - before > 0.6 * size, 60, 'a good part is hashed')
+        hashed = alice.bytes_read() - before
+        alice.kill()
+        alice.start()
+
+        listed = wait_until(lambda: bob.ok('file', 'list', 'lab')['files'], 60, 'the file is listed')
+        read = alice.bytes_read()
+        print(f'{hashed / MIB:.0f} MiB were read before the end, {read / MIB:.0f} MiB after it')
+        expect(read < size - hashed + 256 * MIB + 16 * MIB, 'at most 256 MiB are read again')
+        expect_equal(bob.ok('file', 'show', 'lab/film.bin')['sha1'], sha1_of(path))
+        expect_equal(len(listed), 1)
+
+
+@test(timeout=180)
 def a_killed_tracker_stops_no_transfer_and_knows_everything():
     with World() as world:
         path, (alice, bob), (download,) = slow_download(world, 'alice', 'bob')

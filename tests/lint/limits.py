@@ -11,7 +11,7 @@ UNITS = {'limits::kKiB', 'limits::kMiB'}
 # looks, how often it is looked at, or what is taken for usual.
 FOLDERS = ('daemon/swarm/', 'daemon/wire/', 'daemon/peer/', 'daemon/tracker/')
 NO_LIMITS = {
-    'Fetcher::kPatience', 'FileHasher::kHeldBytes', 'FileHasher::kStepBytes',
+    'Fetcher::kPatience', 'FileHasher::kCheckpointBytes', 'FileHasher::kHeldBytes', 'FileHasher::kStepBytes',
     'GroupMemory::kBusyPause', 'GroupMemory::kDevicesAgain', 'GroupMemory::kPause',
     'Keys::kFiles', 'Origin::kAheadLeast', 'Origin::kAheadTime',
     'Origin::kFreeSoonerTimes', 'Origin::kLookInterval',
@@ -23,6 +23,7 @@ NO_LIMITS = {
     'PiecePicker::kNotReceived', 'PiecePicker::kRandomPieces',
     'RarityOrder::kFewPart', 'RequestMemory::kBlocks', 'Rate::kSlot', 'Rate::kSlots',
     'Rate::kWindow', 'TrackerClient::kSlowest', 'Transfer::kSpaceRetry',
+    'Transfer::kCompanyTime', 'Transfer::kOpenParts',
     'tracker::kProtocolVersionMax', 'tracker::kProtocolVersionMin', 'wire::kExtensionHandshakeId',
     'wire::kHandshakeBytes', 'wire::kHelloVersion', 'wire::kMetadataId', 'wire::kMetadataName',
 }

@@ -401,6 +401,44 @@ TEST(piece_list_goes_with_its_transfer) {
   EXPECT(db->load()->transfers.empty());
 }
 
+// The checkpoint with `bytes`, of pieces of one byte, with all that came since `since`.
+meta::HashCheckpoint checkpoint(std::uint8_t since, std::uint8_t bytes) {
+  meta::HashCheckpoint made;
+  made.bytes = made.whole.bytes = bytes;
+  made.whole.words = {bytes, 2, 3, 4, 5};
+  for (std::uint8_t i = since; i < bytes; ++i) {
+    made.pieces.sha1.push_back({{i}});
+    made.pieces.layer.push_back({{i, 1}});
+  }
+  return made;
+}
+
+TEST(checkpoints_of_a_hashing_are_one_while_the_file_is_the_same) {
+  const TempDir temp;
+  auto db = StateDb::open(temp.path_of("state.db"));
+  const auto account_id = db->enter(account("aa", 1))->account->id;
+  const auto row = transfer(1);
+  EXPECT_OK(db->put_transfer(account_id, row));
+  EXPECT_EQ(db->checkpoint(row.id, row.identity)->bytes, 0u);
+
+  EXPECT_OK(db->put_checkpoint(row.id, row.identity, checkpoint(0, 3)));
+  EXPECT_OK(db->put_checkpoint(row.id, row.identity, checkpoint(3, 5)));
+  const auto found = db->checkpoint(row.id, row.identity);
+  const auto whole = checkpoint(0, 5);
+  EXPECT(found->bytes == 5 && found->whole.bytes == 5 && found->whole.words == whole.whole.words);
+  EXPECT(found->pieces.sha1 == whole.pieces.sha1 && found->pieces.layer == whole.pieces.layer);
+
+  auto changed = row.identity;
+  ++changed.changed_ns;
+  EXPECT_EQ(db->checkpoint(row.id, changed)->bytes, 0u);
+  EXPECT_EQ(db->checkpoint(row.id, row.identity)->bytes, 0u);
+
+  EXPECT_OK(db->put_checkpoint(row.id, row.identity, checkpoint(0, 3)));
+  EXPECT_OK(db->put_transfer_and_list(account_id, row, {}));
+  EXPECT_EQ(db->checkpoint(row.id, row.identity)->bytes, 0u);
+  EXPECT(!db->put_checkpoint({{9}}, row.identity, checkpoint(0, 3)));
+}
+
 TEST(rows_belong_to_an_account_that_exists) {
   const TempDir temp;
   auto db = StateDb::open(temp.path_of("state.db"));
@@ -449,9 +487,10 @@ TEST(state_of_the_first_version_is_taken_over) {
   }
   {
     auto old = Database::open(temp.path_of("state.db"));
-    EXPECT_OK(old->execute(
-        "ALTER TABLE transfer DROP COLUMN code; ALTER TABLE transfer DROP COLUMN hold; "
-        "DROP TABLE revocation; DROP TABLE catalogue; DROP TABLE device; PRAGMA user_version=1"));
+    EXPECT_OK(
+        old->execute("ALTER TABLE transfer DROP COLUMN code; ALTER TABLE transfer DROP COLUMN hold; "
+                     "DROP TABLE revocation; DROP TABLE catalogue; DROP TABLE device; DROP TABLE checkpoint; "
+                     "PRAGMA user_version=1"));
   }
 
   auto db = StateDb::open(temp.path_of("state.db"));
@@ -487,8 +526,9 @@ TEST(database_has_one_owner) {
 
 TEST(database_of_a_newer_version_is_refused_untouched) {
   const TempDir temp;
-  const std::array<std::string_view, 4> newer{"CREATE TABLE a (x)", "CREATE TABLE b (x)",
-                                              "CREATE TABLE c (x)", "CREATE TABLE d (x)"};
+  const std::array<std::string_view, 5> newer{"CREATE TABLE a (x)", "CREATE TABLE b (x)",
+                                              "CREATE TABLE c (x)", "CREATE TABLE d (x)",
+                                              "CREATE TABLE e (x)"};
   {
     auto database = Database::open(temp.path_of("state.db"));
     EXPECT_OK(database->migrate(newer));
@@ -540,6 +580,7 @@ int main() {
       cmocka_unit_test(users_of_one_device_see_nothing_of_each_other),
       cmocka_unit_test(time_of_a_tracker_never_goes_back),
       cmocka_unit_test(piece_list_goes_with_its_transfer),
+      cmocka_unit_test(checkpoints_of_a_hashing_are_one_while_the_file_is_the_same),
       cmocka_unit_test(rows_belong_to_an_account_that_exists),
       cmocka_unit_test(limits_are_unset_until_they_are_put),
       cmocka_unit_test(revocation_is_kept_until_it_ends_and_replaced_by_a_later_one),
