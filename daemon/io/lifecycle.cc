@@ -68,7 +68,8 @@ void Lifecycle::on_signal(int number) {
     log::warn("second signal, ending at once", {{"signal", number}});
     std::_Exit(128 + number);
   }
-  log::info("stopping", {{"signal", number}});
+  const auto turn = std::chrono::duration_cast<std::chrono::milliseconds>(loop_.longest_turn());
+  log::info("stopping", {{"signal", number}, {"longest_turn_ms", turn.count()}});
   notify_stopping();
   on_stop_();
 }

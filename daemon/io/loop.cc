@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/io/loop.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <uv.h>
 
 #include "daemon/base/check.h"
 
 namespace p2p::io {
+namespace {
+
+// All time since some moment but for what the loop has waited.
+Duration busy_time(uv_loop_t* loop) {
+  return std::chrono::nanoseconds(uv_hrtime() - uv_metrics_idle_time(loop));
+}
+
+}  // namespace
 
 // Tasks of other threads wake the loop through a descriptor. Those of its own, many in each turn, run behind
 // the turn's events, and while there are any the loop does not wait: that takes no system call.
@@ -14,7 +23,8 @@ struct Loop::Handles {
   uv_async_t wakeup;
   uv_check_t behind_events;
   uv_idle_t no_waiting;
-  int open = 3;
+  uv_prepare_t before_waiting;
+  int open = 4;
 
   template <class Handle>
   void close(Handle& handle) {
@@ -27,6 +37,7 @@ struct Loop::Handles {
 
 Loop::Loop() : loop_(new uv_loop_t), handles_(new Handles) {
   CHECK(uv_loop_init(loop_) == 0);
+  CHECK(uv_loop_configure(loop_, UV_METRICS_IDLE_TIME) == 0);
   loop_->data = this;
   CHECK(uv_async_init(loop_, &handles_->wakeup,
                       [](uv_async_t* one) { static_cast<Loop*>(one->loop->data)->run_posted(); }) == 0);
@@ -35,7 +46,12 @@ Loop::Loop() : loop_(new uv_loop_t), handles_(new Handles) {
                  [](uv_check_t* one) { static_cast<Loop*>(one->loop->data)->run_deferred(); });
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->behind_events));
   uv_idle_init(loop_, &handles_->no_waiting);
-  handles_->wakeup.data = handles_->behind_events.data = handles_->no_waiting.data = handles_;
+  uv_prepare_init(loop_, &handles_->before_waiting);
+  uv_prepare_start(&handles_->before_waiting,
+                   [](uv_prepare_t* one) { static_cast<Loop*>(one->loop->data)->end_turn(); });
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->before_waiting));
+  handles_->before_waiting.data = handles_->wakeup.data = handles_->behind_events.data =
+      handles_->no_waiting.data = handles_;
 }
 
 Loop::~Loop() {
@@ -45,6 +61,7 @@ Loop::~Loop() {
   handles_->close(handles_->wakeup);
   handles_->close(handles_->behind_events);
   handles_->close(handles_->no_waiting);
+  handles_->close(handles_->before_waiting);
   while (uv_run(loop_, UV_RUN_DEFAULT) != 0) {
   }  // again where a task of the end has called stop()
   if (uv_loop_close(loop_) != 0) {
@@ -54,7 +71,10 @@ Loop::~Loop() {
   delete loop_;
 }
 
-void Loop::run() { uv_run(loop_, UV_RUN_DEFAULT); }
+void Loop::run() {
+  busy_ = busy_time(loop_);
+  uv_run(loop_, UV_RUN_DEFAULT);
+}
 
 void Loop::stop() { uv_stop(loop_); }
 
@@ -72,6 +92,12 @@ void Loop::post(std::function<void()> task) {
     posted_.push_back(std::move(task));
   }
   uv_async_send(&handles_->wakeup);
+}
+
+void Loop::end_turn() {
+  const auto busy = busy_time(loop_);
+  longest_turn_ = std::max(longest_turn_, busy - busy_);
+  busy_ = busy;
 }
 
 void Loop::run_posted() {

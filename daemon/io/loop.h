@@ -37,6 +37,8 @@ class Loop {
   void run();  // until stop()
   void stop();
   TimePoint now() const;  // read once per turn
+  // From one wait for events to the next: for so long nothing else could happen. Since run() began.
+  Duration longest_turn() const { return longest_turn_; }
 
   // Runs `task` on a clean stack before the loop waits again: for two-phase death. The task must not
   // refer to what may die before it runs.
@@ -49,10 +51,13 @@ class Loop {
  private:
   void run_posted();
   void run_deferred();
+  void end_turn();
   struct Handles;
   uv_loop_s* loop_;
   Handles* handles_;
   bool ended_ = false;
+  Duration busy_{};  // in all, when the last turn ended
+  Duration longest_turn_{};
   std::vector<std::function<void()>> deferred_;
   std::mutex mutex_;  // of posted_
   std::vector<std::function<void()>> posted_;

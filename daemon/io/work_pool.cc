@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/io/work_pool.h"
 
+#include <algorithm>
 #include <csignal>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -10,7 +11,11 @@ namespace p2p::io {
 unsigned processors() { return std::thread::hardware_concurrency(); }
 
 WorkPool::WorkPool(Loop& loop, std::string name, unsigned threads, int nice)
-    : loop_(loop), name_(std::move(name)), nice_(nice), alive_(std::make_shared<bool>(true)) {
+    : loop_(loop),
+      name_(std::move(name)),
+      count_(threads),
+      nice_(nice),
+      alive_(std::make_shared<bool>(true)) {
   // Signals are the loop thread's business.
   sigset_t all;
   sigset_t before;
@@ -30,17 +35,35 @@ WorkPool::~WorkPool() {
   *alive_ = false;
 }
 
-void WorkPool::submit(std::function<void()> work, std::function<void()> done) {
+void WorkPool::submit(std::function<void()> work, std::function<void()> done, Lane lane) {
   {
     const std::lock_guard lock(mutex_);
-    jobs_.push_back({std::move(work), std::move(done)});
+    queues_[lane].jobs.push_back({std::move(work), std::move(done)});
   }
   wake_.notify_one();
 }
 
 std::size_t WorkPool::depth() const {
   const std::lock_guard lock(mutex_);
-  return jobs_.size() + running_;
+  std::size_t depth = 0;
+  for (const auto& [lane, queue] : queues_) depth += queue.jobs.size() + queue.running;
+  return depth;
+}
+
+bool WorkPool::may_run(const Queues::value_type& lane) const {
+  const auto& [name, queue] = lane;
+  const auto most = name == kNoLane || ending_ ? count_ : (count_ + 1) / 2;
+  return !queue.jobs.empty() && queue.running < most;
+}
+
+// The first behind the last one that has a job which may run.
+WorkPool::Queues::iterator WorkPool::next_lane() {
+  const auto found = [this](const auto& lane) { return may_run(lane); };
+  const auto behind = queues_.upper_bound(last_lane_);
+  const auto next = std::find_if(behind, queues_.end(), found);
+  if (next != queues_.end()) return next;
+  const auto before = std::find_if(queues_.begin(), behind, found);
+  return before == behind ? queues_.end() : before;
 }
 
 void WorkPool::run_thread() {
@@ -48,11 +71,16 @@ void WorkPool::run_thread() {
   if (nice_ != 0) setpriority(PRIO_PROCESS, 0, nice_);  // of this thread alone, on Linux
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
-    if (jobs_.empty()) return;
-    Job job = std::move(jobs_.front());
-    jobs_.pop_front();
-    ++running_;
+    auto lane = queues_.end();
+    wake_.wait(lock, [&] {
+      lane = next_lane();
+      return ending_ || lane != queues_.end();
+    });
+    if (lane == queues_.end()) return;
+    Job job = std::move(lane->second.jobs.front());
+    lane->second.jobs.pop_front();
+    ++lane->second.running;
+    last_lane_ = lane->first;
     lock.unlock();
     job.work();
     job.work = nullptr;
@@ -61,7 +89,7 @@ void WorkPool::run_thread() {
     });
     job.done = nullptr;
     lock.lock();
-    --running_;
+    if (--lane->second.running == 0 && lane->second.jobs.empty()) queues_.erase(lane);
   }
 }
 

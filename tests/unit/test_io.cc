@@ -4,10 +4,12 @@
 #include <arpa/inet.h>
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <net/if.h>
 #include <netpacket/packet.h>
 #include <sys/socket.h>
@@ -441,6 +443,88 @@ TEST(nothing_is_done_for_a_scope_that_is_gone) {
   EXPECT_EQ(pool.depth(), 0u);
 }
 
+// Holds the threads that it is given until it is told to end.
+struct SlowDisk {
+  std::mutex mutex;
+  std::condition_variable wake;
+  bool is_over = false;
+  std::atomic<int> waiting{0};
+
+  void wait() {
+    ++waiting;
+    std::unique_lock lock(mutex);
+    wake.wait(lock, [this] { return is_over; });
+  }
+  void end() {
+    const std::lock_guard lock(mutex);
+    is_over = true;
+    wake.notify_all();
+  }
+};
+
+TEST(lane_that_waits_leaves_half_of_the_threads_to_others) {
+  World world;
+  const auto slow = std::make_shared<SlowDisk>();
+  int done = 0;
+  std::vector<int> order;
+  io::WorkScope scope;
+  io::WorkPool pool(world.loop, "test", 4);
+  for (int i = 0; i < 10; ++i)
+    scope.run(
+        pool, 7,
+        [slow] {
+          slow->wait();
+          return true;
+        },
+        [&](bool) {
+          if (++done == 10) world.loop.stop();
+        });
+  for (int i = 0; i < 100; ++i)
+    scope.run(
+        pool, 8, [i] { return i; },
+        [&](int number) {
+          order.push_back(number);
+          if (order.size() == 100) world.loop.stop();
+        });
+
+  world.run();
+
+  EXPECT_EQ(order.size(), 100u);
+  EXPECT_EQ(done, 0);
+  EXPECT(slow->waiting <= 2);
+  EXPECT(pool.depth() >= 10);
+  slow->end();
+  world.run();
+  EXPECT_EQ(done, 10);
+}
+
+TEST(lanes_have_their_turns) {
+  World world;
+  const auto slow = std::make_shared<SlowDisk>();
+  std::string order;
+  io::WorkScope scope;
+  io::WorkPool pool(world.loop, "test", 1);
+  scope.run(
+      pool,
+      [slow] {
+        slow->wait();
+        return true;
+      },
+      [](bool) {});
+  for (const char name : std::string("aaabbbcd"))
+    scope.run(
+        pool, static_cast<io::WorkPool::Lane>(name), [name] { return name; },
+        [&](char one) {
+          order += one;
+          if (order.size() == 8) world.loop.stop();
+        });
+  slow->end();
+
+  world.run();
+
+  EXPECT_EQ(order, "abcdabab");
+}
+
 TEST(pool_finishes_its_jobs_and_drops_what_follows_them) {
   World world;
   const auto worked = std::make_shared<std::atomic<int>>(0);
@@ -481,6 +565,8 @@ int main() {
       cmocka_unit_test(unix_socket_replaces_nothing_else_and_has_a_short_path),
       cmocka_unit_test(work_runs_elsewhere_in_order_and_is_done_on_the_loop),
       cmocka_unit_test(nothing_is_done_for_a_scope_that_is_gone),
+      cmocka_unit_test(lane_that_waits_leaves_half_of_the_threads_to_others),
+      cmocka_unit_test(lanes_have_their_turns),
       cmocka_unit_test(pool_finishes_its_jobs_and_drops_what_follows_them),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
