@@ -13,7 +13,7 @@
 namespace p2p::peer {
 namespace {
 
-constexpr unsigned kDiskThreads = 4;
+constexpr unsigned kDiskThreads = 8;  // of which the files of one disk get half
 constexpr int kBackgroundNice = 10;
 constexpr auto kWaitPoll = std::chrono::milliseconds(250);
 constexpr auto kGrantRenewMin = std::chrono::seconds(1);

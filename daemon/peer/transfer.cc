@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Phases, links and the swarm's actions. Files are in transfer_storage.cc and transfer_finish.cc, pausing
-// and the like in transfer_rest.cc, serving in transfer_upload.cc, what people see in transfer_view.cc.
+// Phases, links and the swarm's actions. Pieces are in transfer_pieces.cc, files in transfer_storage.cc and
+// transfer_finish.cc, pausing and the like in transfer_rest.cc, serving in transfer_upload.cc, what people
+// see in transfer_view.cc.
 #include "daemon/peer/transfer.h"
 
 #include <algorithm>
@@ -25,7 +26,8 @@ Transfer::Transfer(TransferServices services, TransferOwner& owner, std::int64_t
       started_(services.loop.now()),
       timer_(services.loop, bind<&Transfer::on_timer>(this)),
       checkpoint_timer_(services.loop, bind<&Transfer::on_checkpoint_timer>(this)),
-      space_timer_(services.loop, bind<&Transfer::on_space_timer>(this)) {
+      space_timer_(services.loop, bind<&Transfer::on_space_timer>(this)),
+      company_timer_(services.loop, bind<&Transfer::check_arrived>(this)) {
   for (const auto& source : row_.sources) earlier_sources_[source.device] = source;
 }
 
@@ -48,6 +50,7 @@ void Transfer::halt() {
   timer_.cancel();
   space_timer_.cancel();
   checkpoint_timer_.cancel();
+  company_timer_.cancel();
   close_links();
   services_.upload.forget(row_.id);
   services_.download.forget(row_.id);
@@ -63,6 +66,8 @@ void Transfer::halt() {
   swarm_.reset();
   leaves_.reset();
   buffers_.clear();
+  arrived_.clear();
+  spare_buffers_.clear();
   verifier_.reset();
   verify_all_ = false;
   verify_failed_ = false;
@@ -103,6 +108,7 @@ void Transfer::set_queued(bool queued) {
 
 void Transfer::set_open_pieces_max(std::uint32_t count) {
   open_pieces_max_ = std::max(count, 1u);
+  spare_buffers_.clear();
   if (swarm_ == nullptr) return;
   swarm_->set_open_pieces_max(open_pieces_max_, services_.loop.now());
   drain_actions();
@@ -184,7 +190,7 @@ void Transfer::on_piece(swarm::SessionId session, const wire::Piece& piece) {
   CHECK(metainfo_->geometry().spans(block.piece, block.begin, block.length) &&
         piece.data.size() == block.length);
   auto& buffer = buffers_[block.piece];
-  if (buffer == nullptr) buffer = std::make_shared<Buffer>(metainfo_->geometry().piece_bytes(block.piece));
+  if (buffer == nullptr) buffer = piece_buffer(block.piece);
   std::copy(piece.data.begin(), piece.data.end(), buffer->data() + block.begin);
 }
 

@@ -91,6 +91,14 @@ class Transfer {
 
   static constexpr std::size_t kCheckpointBytes = 64 * limits::kMiB;
   static constexpr Duration kSpaceRetry = 2s;
+  // SHA-1 of several pieces side by side costs a third. So a piece waits so long at most for others that come
+  // in that time, if it is worthwhile, while it and they are no more than a part of all open pieces.
+  static constexpr Duration kCompanyTime = 25ms;
+  static constexpr std::size_t kCompanyLeast = 4;
+  static constexpr std::size_t kOpenParts = 3;
+  // How many are hashed together at this rate; 1: each at once.
+  static std::size_t pieces_together(double bytes_per_second, std::uint32_t piece_length,
+                                     std::uint32_t open_pieces);
   static constexpr Duration kBanTime = 24h;  // of a device that was convicted, in this share
 
   // `metainfo` is null while hashing.
@@ -184,7 +192,12 @@ class Transfer {
     bool cut = false;                   // the part file is not as long as it was made
     bool renamed = false;               // complete under its final name, but not known as such
   };
-  // What a pool thread found out about a piece in memory.
+  // A piece whose blocks are all there.
+  struct Arrived {
+    PieceIndex piece;
+    std::shared_ptr<Buffer> data;
+  };
+  // What a pool thread found out about it.
   struct CheckedPiece {
     bool sha1_good = false;
     bool root_good = false;
@@ -215,16 +228,22 @@ class Transfer {
   void verify(std::vector<PieceIndex> pieces);
   void on_verified();
   void activate();
-  void check_piece(PieceIndex piece);
-  void on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, CheckedPiece checked);
-  void on_piece_written(PieceIndex piece, const Status& status);
   void wait_for_space(const std::string& cause);
   void on_space_timer();
   void on_checkpoint_timer();
   void checkpoint(std::function<void()> done);
-  void stop_if_idle();
   void put_row(Done done = nullptr);
+  // transfer_pieces.cc
+  std::shared_ptr<Buffer> piece_buffer(PieceIndex piece);
+  void check_piece(PieceIndex piece);
+  void check_arrived();
+  bool judge(const Arrived& arrived, CheckedPiece checked);
+  void write(const std::shared_ptr<std::vector<Arrived>>& pieces);
+  void on_piece_written(const Arrived& arrived, const Status& status);
+  void stop_if_idle();
   // transfer_finish.cc
+  // One slow disk must not take all disk threads.
+  io::WorkPool::Lane disk_lane() const { return opened_identity_.device; }
   void finish();
   void on_finished(Result<storage::FileIdentity> identity);
   void hash_whole_file();
@@ -268,7 +287,9 @@ class Transfer {
   std::uint32_t open_pieces_max_ = 8;
   std::uint64_t hashed_bytes_ = 0;
 
-  std::map<PieceIndex, std::shared_ptr<Buffer>> buffers_;
+  std::map<PieceIndex, std::shared_ptr<Buffer>> buffers_;  // of pieces that have a block
+  std::vector<Arrived> arrived_;                           // wait for others, to be hashed beside them
+  std::vector<std::shared_ptr<Buffer>> spare_buffers_;     // never more in all than pieces that were open
   std::optional<Bytes> unsynced_have_;  // stored when it was halted; open() syncs before it is believed
   swarm::Bitfield verified_;            // while opening
   std::unique_ptr<PieceVerifier> verifier_;
@@ -292,6 +313,7 @@ class Transfer {
   io::Timer timer_;
   io::Timer checkpoint_timer_;
   io::Timer space_timer_;
+  io::Timer company_timer_;
   std::optional<io::WorkScope> scope_{std::in_place};  // ends with each halt
   io::WorkScope lasting_;                              // of what must be heard nevertheless
 };

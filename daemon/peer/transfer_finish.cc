@@ -23,11 +23,12 @@ void Transfer::finish() {
   if (phase_ == Phase::Finishing) return;
   checkpoint_timer_.cancel();
   space_timer_.cancel();
+  spare_buffers_.clear();
   // Nothing may be written from here on, whatever happens to the finished file.
   swarm_->set_fetching(false, services_.loop.now());
   enter(Phase::Finishing, "");
   scope_->run(
-      services_.disk,
+      services_.disk, disk_lane(),
       [row = row_, file = file_]() -> Result<storage::FileIdentity> {
         if (auto status = file->sync(); !status) return fail(status.error());
         if (row.part_name.empty()) return file->identity();

@@ -32,7 +32,7 @@ swarm::Bitfield Transfer::stored_pieces() const {
 // The data first, then the row that speaks of it. A row that changed meanwhile is stored as it is then.
 void Transfer::store_rest(Done done) {
   lasting_.run(
-      services_.disk,
+      services_.disk, disk_lane(),
       [file = std::move(file_)]() -> Status { return file != nullptr ? file->sync() : Status{}; },
       [this, attempt = attempt_, done = std::move(done)](const Status& synced) mutable {
         if (unsynced_have_ && attempt == attempt_) {
@@ -144,7 +144,7 @@ void Transfer::remove_part_file() {
   if (opening_ != 0 || removing_part_) return;
   removing_part_ = true;
   lasting_.run(
-      services_.disk,
+      services_.disk, disk_lane(),
       [path = row_.path, part = row_.part_name]() -> Status {
         if (part.empty()) return {};
         auto split = storage::split_path(path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening and verifying the file, checking and writing pieces, space, checkpoints.
+// Opening and verifying the file, space, checkpoints.
 #include <algorithm>
 #include <fmt/format.h>
 #include <utility>
@@ -7,7 +7,6 @@
 #include "daemon/base/check.h"
 #include "daemon/base/log.h"
 #include "daemon/base/units.h"
-#include "daemon/meta/merkle.h"
 #include "daemon/peer/transfer.h"
 #include "daemon/storage/piece_check.h"
 
@@ -27,22 +26,6 @@ struct Opened {
   bool cut = false;
   bool renamed = false;
 };
-
-struct Fits {
-  bool sha1 = false;
-  bool root = false;
-};
-
-Fits check(ByteSpan bytes, const meta::Metainfo& metainfo, PieceIndex piece) {
-  const auto& geometry = metainfo.geometry();
-  const auto digest = meta::hash_piece(bytes, geometry.piece_length(), geometry.pieces() == 1);
-  return {digest.sha1 == metainfo.pieces_sha1()[piece.value],
-          digest.root == metainfo.piece_layer()[piece.value]};
-}
-
-swarm::Evidence evidence_of(ByteSpan bytes, const meta::Metainfo& metainfo, PieceIndex piece) {
-  return {{*metainfo.pieces_root(), metainfo.piece_layer()[piece.value]}, meta::leaf_hashes(bytes)};
-}
 
 // A death between the final name and its row leaves the whole file there; it is known by its content.
 bool holds_all(const storage::PayloadFile& file, const meta::Metainfo& metainfo) {
@@ -104,7 +87,7 @@ void Transfer::open() {
   ++opening_;
   enter(Phase::Opening, "");
   lasting_.run(
-      services_.disk,
+      services_.disk, row_.identity.device,
       [row = row_, metainfo = metainfo_]() -> Result<Opened> { return open_file(row, *metainfo); },
       [this, attempt](Result<Opened> opened) {
         --opening_;
@@ -249,82 +232,6 @@ void Transfer::activate() {
   drain_actions();
 }
 
-// --- pieces ------------------------------------------------------------------------------------------
-
-void Transfer::check_piece(PieceIndex piece) {
-  const auto at = buffers_.find(piece);
-  CHECK(at != buffers_.end());
-  auto data = std::move(at->second);
-  buffers_.erase(at);
-  ++writes_in_flight_;
-  scope_->run(
-      services_.hash,
-      [data, metainfo = metainfo_, piece] {
-        const auto fits = check(data->view(), *metainfo, piece);
-        CheckedPiece checked{fits.sha1, fits.root, {}};
-        if (!fits.root) checked.evidence = evidence_of(data->view(), *metainfo, piece);
-        return checked;
-      },
-      [this, data, piece](CheckedPiece checked) { on_piece_checked(piece, data, std::move(checked)); });
-}
-
-void Transfer::on_piece_checked(PieceIndex piece, std::shared_ptr<Buffer> data, CheckedPiece checked) {
-  if (swarm_ == nullptr) {
-    --writes_in_flight_;
-    stop_if_idle();
-    return;
-  }
-  if (checked.root_good && !checked.sha1_good) {
-    --writes_in_flight_;
-    fail_with(Error{
-        Code::Integrity,
-        fmt::format("the share is inconsistent: piece {} fits its SHA-256 but not its SHA-1", piece.value),
-        {}});
-    stop_if_idle();
-    return;
-  }
-  if (!checked.root_good) {
-    --writes_in_flight_;
-    log::warn("piece failed hash", {{"name", row_.name}, {"group", row_.group_name}, {"piece", piece.value}});
-    buffers_[piece] = std::move(data);
-    swarm_->on_piece_failed(piece, std::move(checked.evidence), services_.loop.now());
-    drain_actions();
-    stop_if_idle();
-    return;
-  }
-  const auto offset = metainfo_->geometry().piece_offset(piece);
-  scope_->run(
-      services_.disk, [file = file_, data, offset]() -> Status { return file->write(offset, data->view()); },
-      [this, piece](const Status& status) { on_piece_written(piece, status); });
-}
-
-void Transfer::on_piece_written(PieceIndex piece, const Status& status) {
-  --writes_in_flight_;
-  if (swarm_ == nullptr) {
-    stop_if_idle();
-    return;
-  }
-  if (!status) {
-    swarm_->on_piece_lost(piece, services_.loop.now());
-    if (status.error().code == Code::NoSpace) wait_for_space(status.error().message);
-    else fail_with(status.error());
-  } else {
-    dirty_ = true;
-    dirty_bytes_ += metainfo_->geometry().piece_bytes(piece);
-    swarm_->on_piece_stored(piece, services_.loop.now());
-    if (swarm_->lags() && book_.on_lag(services_.loop.now())) owner_.on_dial_wanted();
-    if (dirty_bytes_ >= kCheckpointBytes && !checkpointing_ && stop_done_ == nullptr) checkpoint(nullptr);
-  }
-  drain_actions();
-  stop_if_idle();
-}
-
-// An orderly stop waits for the pieces that are being checked and written.
-void Transfer::stop_if_idle() {
-  if (stop_done_ == nullptr || writes_in_flight_ != 0 || phase_ == Phase::Finishing || checkpointing_) return;
-  checkpoint([this] { std::exchange(stop_done_, [] {})(); });
-}
-
 // --- space -------------------------------------------------------------------------------------------
 
 void Transfer::wait_for_space(const std::string& cause) {
@@ -348,7 +255,7 @@ void Transfer::on_space_timer() {
   const auto missing = row_.size - std::min<std::uint64_t>(
                                        row_.size, std::uint64_t{swarm_->have().count()} * row_.piece_length);
   scope_->run(
-      services_.disk,
+      services_.disk, disk_lane(),
       [path = row_.path]() -> Result<std::uint64_t> {
         auto split = storage::split_path(path);
         if (!split) return fail(split.error());
@@ -376,6 +283,7 @@ void Transfer::on_space_timer() {
 // --- checkpoints -------------------------------------------------------------------------------------
 
 void Transfer::on_checkpoint_timer() {
+  if (!dirty_) spare_buffers_.clear();
   if (dirty_ && !checkpointing_) checkpoint(nullptr);
   checkpoint_timer_.set(services_.checkpoint_interval);
 }
@@ -393,7 +301,7 @@ void Transfer::checkpoint(std::function<void()> done) {
   dirty_bytes_ = 0;
   auto have = swarm_->have().to_wire();
   scope_->run(
-      services_.disk, [file = file_]() -> Status { return file->sync(); },
+      services_.disk, disk_lane(), [file = file_]() -> Status { return file->sync(); },
       [this, have = std::move(have), last, done = std::move(done)](Status synced) {
         checkpointing_ = false;
         if (phase_ == Phase::Finishing && synced) return;  // on_finished() says the rest, also of a stop

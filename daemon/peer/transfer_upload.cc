@@ -118,7 +118,7 @@ void Transfer::read_batch(LinkState& state, std::shared_ptr<ReadBatch> batch) {
   batch->lay_out();
   const bool complete = is_complete();
   scope_->run(
-      services_.disk,
+      services_.disk, disk_lane(),
       [batch, file = file_, geometry = metainfo_->geometry(), complete,
        expected = row_.identity]() -> Status {
         if (auto status = batch->read(*file, geometry); !status) return status;

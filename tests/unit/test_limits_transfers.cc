@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "daemon/base/log.h"
+#include "daemon/meta/piece_batch.h"
 #include "tests/support/limit.h"
 #include "tests/support/peer_daemon.h"
 
@@ -91,6 +92,22 @@ TEST(pieces_that_are_not_verified_fit_into_their_memory) {
   for (const std::size_t active : {2u, 5u, 7u, 100u})
     EXPECT(bytes(active, limits::kPieceBytesMin) <= limits::kUnverifiedBytes);
   EXPECT_EQ(Transfers::open_pieces(100, limits::kPieceBytesMax), 1u);
+}
+
+TEST(pieces_are_hashed_together_where_enough_come_soon) {
+  using peer::Transfer;
+  const auto together = [](double pieces_in_time, std::uint32_t open_pieces) {
+    const auto rate = pieces_in_time * limits::kPieceBytesMin / seconds_of(Transfer::kCompanyTime);
+    return Transfer::pieces_together(rate, limits::kPieceBytesMin, open_pieces);
+  };
+  LIMIT_AT(Transfer::kCompanyLeast);
+  EXPECT_EQ(together(Transfer::kCompanyLeast + 0.01, 100), Transfer::kCompanyLeast);
+  LIMIT_ABOVE(Transfer::kCompanyLeast);
+  EXPECT_EQ(together(Transfer::kCompanyLeast - 0.01, 100), 1u);
+  EXPECT_EQ(together(0, 100), 1u);
+  EXPECT_EQ(together(1e12, 100), meta::PieceBatch::kPiecesMax);
+  EXPECT_EQ(together(1e12, Transfer::kOpenParts * 6 + 1), 6u);
+  EXPECT_EQ(together(1e12, 3), 1u);
 }
 
 // Members' devices that answer at one address.
@@ -278,6 +295,7 @@ int main() {
       cmocka_unit_test(share_has_so_many_links_and_no_more),
       cmocka_unit_test(link_stays_for_a_while_after_the_end_of_its_grant_and_no_longer),
       cmocka_unit_test(pieces_that_are_not_verified_fit_into_their_memory),
+      cmocka_unit_test(pieces_are_hashed_together_where_enough_come_soon),
       cmocka_unit_test(download_dials_so_many_links_and_no_more),
       cmocka_unit_test(so_many_dials_are_under_way_and_no_more),
       cmocka_unit_test(so_many_dials_a_second_come_to_nothing_and_no_more),
