@@ -288,8 +288,8 @@ class Swarm {
   std::optional<BlockRef> pick_for(PeerSession& session, TimePoint now);
   std::optional<BlockRef> pick_suggested(PeerSession& session, TimePoint now);
   std::optional<BlockRef> take_suggestion(PeerSession& session);
-  bool leave_shared_to_peers(const PeerSession& session, TimePoint now);
-  bool is_left_to_faster(const PeerSession& session, PieceIndex piece, TimePoint now) const;
+  bool seeds_wait_for_peers(TimePoint now) const;
+  bool is_left_to_faster(const PeerSession& session, PieceIndex piece, bool seeds_wait, TimePoint now) const;
   bool may_move(TimePoint now);
   bool settle_late(PeerSession& session, BlockRef block, TimePoint now);
   std::optional<BlockRef> pick_from_slower(PeerSession& session, double times, TimePoint now);

@@ -107,10 +107,11 @@ void Swarm::ask(const PeerSession& session, const wire::BlockSpan& block) {
 }
 
 std::optional<BlockRef> Swarm::pick_for(PeerSession& session, TimePoint now) {
-  const bool only_unshared = leave_shared_to_peers(session, now);
+  const bool seeds_wait = seeds_wait_for_peers(now);
+  const bool only_unshared = seeds_wait && session.counts_as_seed;
   const bool open_new = session.barren_generation != picker_->generation();
   if (auto block = picker_->pick({session.id(), session.pieces(), open_new, only_unshared})) {
-    if (!is_left_to_faster(session, block->piece, now)) return block;
+    if (!is_left_to_faster(session, block->piece, seeds_wait, now)) return block;
     picker_->release(*block, session.id());
     wake_at(last_look_ + kLookInterval);
     return std::nullopt;
@@ -215,8 +216,7 @@ void Swarm::allow_requests(std::uint64_t bytes, TimePoint now) {
 // A seed has what nobody else has; while incomplete peers can keep us supplied with the rest, the seed's
 // uplink is left to pieces that only seeds have. Why: the uplink of the first seed bounds the time of the
 // whole swarm (Mundinger, Weber and Weiss), so a piece should leave it once.
-bool Swarm::leave_shared_to_peers(const PeerSession& session, TimePoint now) {
-  if (!session.counts_as_seed) return false;
+bool Swarm::seeds_wait_for_peers(TimePoint now) const {
   const auto shared = picker_->missing_at_peers();
   if (shared == 0) return false;
   double rate = 0;
@@ -227,8 +227,9 @@ bool Swarm::leave_shared_to_peers(const PeerSession& session, TimePoint now) {
 }
 
 // Near the end a slow session is asked for nothing that a faster one will bring: the last blocks would come
-// at its pace, or twice.
-bool Swarm::is_left_to_faster(const PeerSession& session, PieceIndex piece, TimePoint now) const {
+// at its pace, or twice. A seed that waits for peers will bring nothing.
+bool Swarm::is_left_to_faster(const PeerSession& session, PieceIndex piece, bool seeds_wait,
+                              TimePoint now) const {
   if (picker_->is_on_parole(piece)) return false;  // nobody else may bring it
   const Duration expected = session.expected_answer(now);
   const double soon = rate_at_block_ * seconds_of(expected) / limits::kBlockBytes;
@@ -238,8 +239,9 @@ bool Swarm::is_left_to_faster(const PeerSession& session, PieceIndex piece, Time
   if (static_cast<double>(left) >= soon) return false;
   return std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& entry) {
     const auto& other = *entry.second;
-    return !other.choking_us && !other.snubbed && !is_directed(other) && other.pieces().has(piece) &&
-           other.expected_answer(now) * kFasterTimes < expected;
+    const bool waits = seeds_wait && other.counts_as_seed;
+    return !waits && !other.choking_us && !other.snubbed && !is_directed(other) &&
+           other.pieces().has(piece) && other.expected_answer(now) * kFasterTimes < expected;
   });
 }
 
