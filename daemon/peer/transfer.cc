@@ -29,6 +29,7 @@ Transfer::Transfer(TransferServices services, TransferOwner& owner, std::int64_t
       space_timer_(services.loop, bind<&Transfer::on_space_timer>(this)),
       company_timer_(services.loop, bind<&Transfer::check_arrived>(this)) {
   for (const auto& source : row_.sources) earlier_sources_[source.device] = source;
+  if (row_.kind == storage::TransferKind::Share) book_.set_source();
 }
 
 Transfer::~Transfer() = default;

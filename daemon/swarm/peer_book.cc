@@ -62,7 +62,7 @@ void PeerBook::remove(const DeviceId& device) {
 
 std::optional<Candidate> PeerBook::next_dial(bool we_are_complete, TimePoint now) {
   we_are_complete_ = we_are_complete;
-  if (links() >= links_wanted_) return std::nullopt;
+  if (!wants_links()) return std::nullopt;
   dial_credit_ = std::max<TimePoint>(dial_credit_, now - kDialBurst * kDialPause);
   if (dial_credit_ + kDialPause > now) return std::nullopt;
   // One of those that are due, each with the same chance: the swarm becomes a random graph.
@@ -126,7 +126,7 @@ bool PeerBook::is_banned(const DeviceId& device, TimePoint now) const {
 
 TimePoint PeerBook::next_deadline() const {
   TimePoint next = TimePoint::max();
-  if (links() >= links_wanted_) return next;
+  if (!wants_links()) return next;
   for (const auto& [device, entry] : entries_) {
     if (may_dial(entry)) next = std::min(next, dial_time(entry));
   }
@@ -154,6 +154,14 @@ std::string PeerBook::user_of(const DeviceId& device) const {
 std::size_t PeerBook::links() const {
   return static_cast<std::size_t>(std::count_if(
       entries_.begin(), entries_.end(), [](const auto& one) { return one.second.state != State::Idle; }));
+}
+
+bool PeerBook::wants_links() const {
+  if (links() >= links_wanted_) return false;
+  if (!is_source_ || !we_are_complete_) return true;
+  const auto seeders = std::count_if(entries_.begin(), entries_.end(),
+                                     [](const auto& one) { return one.second.listed && one.second.seeding; });
+  return static_cast<std::size_t>(seeders) < links_wanted_;
 }
 
 bool PeerBook::may_dial(const Entry& entry) const {

@@ -45,6 +45,10 @@ class PeerBook {
   // book.
   PeerBook(const DeviceId& self, std::size_t links_wanted, Random& random);
 
+  // The share comes from us: our uplink is for what nobody else has. While `links_wanted` others have
+  // everything, we dial nobody; who dials us is served like by any other.
+  void set_source() { is_source_ = true; }
+
   // The tracker told about a device. An empty address list: it can only dial us.
   void add(const DeviceId& device, std::string user, std::vector<PeerAddress> addresses, bool seeding,
            TimePoint now);
@@ -91,6 +95,7 @@ class PeerBook {
     bool known = false;  // of add_known(), and not named by the tracker since
   };
   std::size_t links() const;  // connected or being dialled
+  bool wants_links() const;
   bool may_dial(const Entry& entry) const;
   static TimePoint dial_time(const Entry& entry);
   void forget_if_useless(std::map<DeviceId, Entry>::iterator one);
@@ -102,6 +107,7 @@ class PeerBook {
   TimePoint dial_credit_{};  // kDialPause later with every dial, at most kDialBurst pauses ago
   TimePoint last_lag_{};
   Random& random_;
+  bool is_source_ = false;
   bool we_are_complete_ = false;
   std::map<DeviceId, Entry> entries_;
 };

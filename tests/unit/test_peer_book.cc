@@ -176,6 +176,30 @@ TEST(complete_device_does_not_dial_seeders) {
   EXPECT(world.book.next_dial(false, kStart).has_value());
 }
 
+TEST(source_dials_nobody_while_enough_others_have_everything) {
+  World world;
+  world.book.set_source();
+  world.add(1);
+  world.add(2, true);
+  world.add(3, true);
+  world.add(4, true);
+  EXPECT(!world.book.next_dial(true, kStart));
+  EXPECT_EQ(world.book.next_deadline(), TimePoint::max());
+
+  world.book.remove(device(4));
+
+  EXPECT_EQ(world.book.next_deadline(), kStart);
+  EXPECT(world.book.next_dial(true, kStart)->device == device(1));
+}
+
+TEST(source_that_lacks_something_dials_whomever_it_can) {
+  World world;
+  world.book.set_source();
+  for (std::size_t i = 1; i <= 3; ++i) world.add(i, true);
+
+  EXPECT(world.book.next_dial(false, kStart));
+}
+
 TEST(devices_that_are_only_known_are_tried_until_they_are_forgotten) {
   World world;
   world.add(1, true);
@@ -300,6 +324,8 @@ int main() {
       cmocka_unit_test(who_was_closed_for_a_fault_is_not_let_in_for_a_while),
       cmocka_unit_test(book_is_bounded),
       cmocka_unit_test(lost_link_is_dialled_again_after_the_first_wait),
+      cmocka_unit_test(source_dials_nobody_while_enough_others_have_everything),
+      cmocka_unit_test(source_that_lacks_something_dials_whomever_it_can),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
