@@ -17,6 +17,7 @@
 
 #include "daemon/base/check.h"
 #include "daemon/base/limits.h"
+#include "daemon/io/tcp_round_trip.h"
 #include "daemon/io/timer.h"
 
 namespace p2p::io {
@@ -331,6 +332,8 @@ void Stream::write_buffer(Bytes bytes) {
 }
 
 std::size_t Stream::pending_bytes() const { return handle_ != nullptr ? handle_->pending : 0; }
+
+std::optional<Duration> Stream::round_trip() const { return tcp_round_trip(descriptor()); }
 
 void Stream::pause_reading() {
   if (handle_ == nullptr) return;

@@ -41,6 +41,7 @@ class Stream final : public Transport {
   void write(ByteSpan bytes) override;
   void write_buffer(Bytes bytes);  // without a copy
   std::size_t pending_bytes() const override;
+  std::optional<Duration> round_trip() const override;
   void pause_reading() override;
   void resume_reading() override;
   void shutdown() override;

@@ -111,6 +111,8 @@ std::size_t TlsStream::pending_bytes() const {
   return stream_->pending_bytes() + const_cast<tls::Channel&>(channel_).outgoing().size();
 }
 
+std::optional<Duration> TlsStream::round_trip() const { return stream_->round_trip(); }
+
 void TlsStream::pause_reading() { stream_->pause_reading(); }
 
 void TlsStream::resume_reading() { stream_->resume_reading(); }

@@ -31,6 +31,7 @@ class TlsStream final : public Transport, private Transport::Listener {
   void set_listener(Transport::Listener* listener) override;
   void write(ByteSpan bytes) override;
   std::size_t pending_bytes() const override;
+  std::optional<Duration> round_trip() const override;
   void pause_reading() override;
   void resume_reading() override;
   void shutdown() override;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
 #include "daemon/base/bytes.h"
 #include "daemon/base/result.h"
@@ -37,6 +38,8 @@ class Transport {
   // Copies (TLS) or moves the bytes out. Ignored once closed.
   virtual void write(ByteSpan bytes) = 0;
   virtual std::size_t pending_bytes() const = 0;
+  // Of the way alone: the least that a packet and its acknowledgement took. Nothing when that is not known.
+  virtual std::optional<Duration> round_trip() const = 0;
   virtual void pause_reading() = 0;
   virtual void resume_reading() = 0;
   // Sends what is queued, then closes; cut after `kShutdownTime`. The listener hears nothing more.

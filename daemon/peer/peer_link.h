@@ -87,6 +87,7 @@ class PeerLink final : private io::Transport::Listener {
   void send(const wire::Message& message);
   void send_bytes(ByteSpan encoded);  // whole messages, encoded by the caller
   std::size_t pending_bytes() const { return transport_->pending_bytes(); }
+  std::optional<Duration> round_trip() const { return transport_->round_trip(); }
   // Closes without a word to the owner.
   void close();
 

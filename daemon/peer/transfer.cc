@@ -124,7 +124,12 @@ void Transfer::add_link(PeerLink& link, bool fast, bool extended) {
   sessions_by_device_[link.device()] = session;
   sessions_by_link_[&link] = session;
   book_.on_connected(link.device());
+  measure(session, link);
   drain_actions();
+}
+
+void Transfer::measure(swarm::SessionId session, const PeerLink& link) {
+  if (const auto trip = link.round_trip()) swarm_->on_round_trip(session, *trip);
 }
 
 void Transfer::remove_link(PeerLink& link) {
@@ -253,7 +258,10 @@ void Transfer::ban(const swarm::DeviceConvicted& convicted) {
 void Transfer::arm_timer() { timer_.set_at(swarm_ != nullptr ? swarm_->next_deadline() : TimePoint::max()); }
 
 void Transfer::on_timer() {
-  if (swarm_ != nullptr) swarm_->on_timer(services_.loop.now());
+  if (swarm_ != nullptr) {
+    for (const auto& [session, one] : links_) measure(session, *one.link);
+    swarm_->on_timer(services_.loop.now());
+  }
   drain_actions();
 }
 

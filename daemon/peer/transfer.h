@@ -216,6 +216,7 @@ class Transfer {
   void on_timer();
   void on_piece(swarm::SessionId session, const wire::Piece& piece);
   void detach(PeerLink& link);
+  void measure(swarm::SessionId session, const PeerLink& link);
   void answer_metadata(PeerLink& link, const wire::Message& message);
   // transfer_rest.cc
   void store_rest(Done done);

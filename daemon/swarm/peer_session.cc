@@ -106,27 +106,32 @@ std::optional<BlockRef> PeerSession::block_of(const wire::BlockSpan& span) const
 
 // As many requests as keep the link busy for the round trip and pipeline_time beyond; on a long way for
 // more of it, because its rate swings by whole windows. Not more: what waits at a peer is there for us alone,
-// later than it could be here for others.
+// later than it could be here for others. The round trip is that of the way: one from a request to its block
+// has the queues in it that we and others make at both ends, and who counts those in makes them longer.
 double PeerSession::steady_depth(TimePoint now) const {
-  const Duration trip = std::min<Duration>(round_trip_.value_or(kLongRoundTrip), kLongRoundTrip);
+  const Duration trip =
+      std::min<Duration>(way_.value_or(round_trip_.value_or(kLongRoundTrip)), kLongRoundTrip);
   const Duration time = trip + std::max<Duration>(options_.pipeline_time, trip * 5 / 4);
   return download_.per_second(now) * seconds_of(time) / limits::kBlockBytes;
 }
 
-std::uint32_t PeerSession::pipeline_depth(TimePoint now) const {
+std::uint32_t PeerSession::pipeline_depth(TimePoint now, bool far) const {
   const std::uint32_t most = std::max(1u, std::min(options_.pipeline_max, reqq_));
   if (snubbed) return abilities_.fast ? 0 : 1;
   const double steady = steady_depth(now);
   // While ramping the rate is not known well; twice what it says is enough to let it double.
   const bool is_new = first_request_ == TimePoint{} || now - first_request_ < kRampLook;
   const double least = std::min(is_new ? options_.pipeline_new : options_.pipeline_min, most);
-  const double depth = ramping_ ? std::min(ramp_depth_, 2 * steady + least) : steady;
+  // With a few requests in addition all who ask a busy peer come to have the same number of them there, as
+  // in TCP Vegas (Brakmo and Peterson 1995); without, whoever has many keeps them.
+  const double depth =
+      ramping_ ? std::min(ramp_depth_, 2 * steady + least) : steady + (far ? options_.pipeline_min : 0);
   const auto chosen = static_cast<std::uint32_t>(std::clamp(depth, least, static_cast<double>(most)));
   return trial.is_over() ? chosen : std::min(chosen, trial.blocks_left());
 }
 
-bool PeerSession::is_due(TimePoint now) const {
-  const auto depth = pipeline_depth(now);
+bool PeerSession::is_due(TimePoint now, bool far) const {
+  const auto depth = pipeline_depth(now, far);
   const auto together = std::clamp(depth / kTogetherPart, 1u, limits::kRequestBytes / limits::kBlockBytes);
   return outstanding_.empty() || outstanding_.size() + together <= depth;
 }

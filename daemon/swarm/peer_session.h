@@ -58,8 +58,8 @@ class PeerSession {
   bool counts_as_seed = false;  // in the picker's availability
   bool is_proven = false;       // while we direct: it announced a piece that it had from us
   bool was_corrected = false;   // it rejected what it claims to have; it counts piece by piece from then on
-  // Haves that it was not told yet because it has the pieces. Bounded: a complete peer, which is told when we
-  // are complete too, learns of that only by what we ask for when the share has more pieces.
+  // Haves that it was not told yet because it has the pieces. Bounded: a complete peer is told when it begins
+  // to direct, and else has no use for them.
   static constexpr std::size_t kWithheldHaves = 2048;
   std::vector<PieceIndex> withheld;
   std::optional<BlockRef> audited_block;  // while we direct: asked for, to be compared
@@ -74,13 +74,14 @@ class PeerSession {
   std::deque<PieceIndex> suggested;     // at most limits::kSuggestionsFromPeer, to be asked for in this order
   std::uint64_t barren_generation = 0;  // of the picker, when no new piece was found for this session
   void set_request_queue(std::uint32_t reqq) { reqq_ = reqq; }
+  void set_way(Duration trip) { way_ = trip; }
   void set_request_bytes(std::uint32_t bytes) { request_bytes_ = std::min(bytes, limits::kRequestBytes); }
   // The next block may go with a request of so many bytes.
   bool takes_request(std::uint32_t bytes) const { return bytes <= request_bytes_; }
   // Is there room for enough requests to send some? They go several at a time, so that one message, one read
   // from disk and one record carry many.
-  bool is_due(TimePoint now) const;
-  std::uint32_t pipeline_depth(TimePoint now) const;
+  bool is_due(TimePoint now, bool far) const;  // `far`: is the end of the share
+  std::uint32_t pipeline_depth(TimePoint now, bool far) const;
   Trial trial;
   // Near the end it may be asked for more than its pace asks for.
   bool may_hurry() const {
@@ -166,6 +167,7 @@ class PeerSession {
   std::deque<BlockRef> late_;
   Rate download_;
   double rate_at_block_ = 0;            // what it was with the last block
+  std::optional<Duration> way_;         // to it and back, without what waits at the ends
   std::optional<Duration> round_trip_;  // the least seen from a request to its block
   TimePoint last_block_{};              // or the first request after a pause
   TimePoint last_answer_{};             // the same of any answer

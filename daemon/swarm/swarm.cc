@@ -156,6 +156,10 @@ void Swarm::remove_piece(PeerSession& session, PieceIndex piece, TimePoint now) 
 
 // --- time --------------------------------------------------------------------------------------------
 
+void Swarm::on_round_trip(SessionId id, Duration trip) {
+  if (auto* session = find(id)) session->set_way(trip);
+}
+
 void Swarm::on_timer(TimePoint now) {
   last_look_ = now;
   next_deadline_ = TimePoint::max();

@@ -205,6 +205,8 @@ class Swarm {
   // otherwise get rejects.
   void on_piece_withdrawn(PieceIndex piece, TimePoint now);
   void on_timer(TimePoint now);
+  // What the way to it and back takes at least, as the transport measures it.
+  void on_round_trip(SessionId session, Duration trip);
   // Fetching can be switched off (paused, disk full) and on again; serving goes on.
   void set_fetching(bool fetching, TimePoint now);
   void set_open_pieces_max(std::uint32_t count, TimePoint now);
@@ -290,6 +292,7 @@ class Swarm {
   std::optional<BlockRef> take_suggestion(PeerSession& session);
   bool seeds_wait_for_peers(TimePoint now) const;
   bool is_left_to_faster(const PeerSession& session, PieceIndex piece, bool seeds_wait, TimePoint now) const;
+  bool is_far_from_end(TimePoint now) const;
   bool may_move(TimePoint now);
   bool settle_late(PeerSession& session, BlockRef block, TimePoint now);
   std::optional<BlockRef> pick_from_slower(PeerSession& session, double times, TimePoint now);

@@ -31,6 +31,8 @@ constexpr int kFasterTimes = 2;
 // When all pieces are begun, whoever answers has at least so many requests: with fewer, the last blocks come
 // one round trip after the other.
 constexpr std::size_t kEndDepth = 3;
+// What can be asked for within this time is the end.
+constexpr Duration kEndTime = 2s;
 // Who takes a block over from another must promise to be this many times sooner; and with more requests than
 // its pace asks for, which makes it slower for others, so many times.
 constexpr double kSoonerTimes = 1.5;
@@ -57,7 +59,7 @@ wire::BlockSpan Swarm::span_of(BlockRef block) const {
 }
 
 void Swarm::pump(PeerSession& session, TimePoint now) {
-  if (!picker_->all_begun() && !session.is_due(now)) return;
+  if (!picker_->all_begun() && !session.is_due(now, is_far_from_end(now))) return;
   while (request_next(session, now)) {
   }
 }
@@ -74,11 +76,18 @@ bool Swarm::is_directed(const PeerSession& by) const {
 
 bool Swarm::is_trusted(const PeerSession& session) const { return trusted_.contains(session.device()); }
 
+bool Swarm::is_far_from_end(TimePoint now) const {
+  const auto unasked = static_cast<double>(picker_->unasked_blocks()) * limits::kBlockBytes;
+  return unasked > download_rate_.per_second(now) * seconds_of(kEndTime);
+}
+
 bool Swarm::request_next(PeerSession& session, TimePoint now) {
   if (!fetching_ || session.choking_us || !session.interested) return false;
   if (!may_request()) return false;
-  const bool may_hurry = picker_->all_begun() && session.may_hurry();
-  const std::size_t depth = std::max<std::size_t>(session.pipeline_depth(now), may_hurry ? kEndDepth : 0);
+  const bool all_begun = picker_->all_begun();
+  const bool may_hurry = all_begun && session.may_hurry();
+  const std::size_t depth =
+      std::max<std::size_t>(session.pipeline_depth(now, is_far_from_end(now)), may_hurry ? kEndDepth : 0);
   std::optional<BlockRef> block;
   if (session.outstanding() < depth)
     block = is_directed(session) ? pick_suggested(session, now) : pick_for(session, now);

@@ -61,6 +61,7 @@ SwarmWorld::Member SwarmWorld::add(const MemberOptions& options) {
   state.swarm = std::make_unique<swarm::Swarm>(geometry_, state.stored, options.swarm, *state.random,
                                                [this](PieceIndex piece) { return payload_.roots(piece); });
   state.book = std::make_unique<swarm::PeerBook>(device(member), options.links_wanted, *state.random);
+  if (options.seed) state.book->set_source();
   if (options.attack == Attack::None) return member;
   state.hostile = std::make_unique<Hostile>(options.attack, options.share, geometry_,
                                             (seed_ * 100'003 + member) ^ kFaultSeed);
@@ -86,6 +87,7 @@ void SwarmWorld::connect(Member one, Member other) {
     auto& state = members_[both[side]];
     link.ends[side].member = both[side];
     link.ends[side].session = state.swarm->open_session(device(both[1 - side]), {}, events_.now());
+    state.swarm->on_round_trip(link.ends[side].session, 2 * options_.network.latency);
     state.link_of_session.resize(link.ends[side].session.value + 1);
     state.link_of_session[link.ends[side].session.value] = number;
     state.book->on_connected(device(both[1 - side]));

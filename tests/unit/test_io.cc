@@ -145,6 +145,7 @@ TEST(echo_comes_back_and_the_end_is_heard) {
   EXPECT(pair.far->remote()->is_loopback());
   pair.far_ear.heard = [&](ByteSpan bytes) { pair.far->write(bytes); };
   pair.near_ear.heard = [&](ByteSpan) {
+    EXPECT(pair.near->round_trip() && *pair.near->round_trip() < 1s);
     if (pair.near_ear.received.size() == 5) pair.near->close();
   };
   pair.far_ear.closed = [&](const Error&) { world.loop.stop(); };
@@ -153,7 +154,7 @@ TEST(echo_comes_back_and_the_end_is_heard) {
   EXPECT_EQ(to_string(pair.near_ear.received), std::string("hello"));
   EXPECT(pair.far_ear.ends == std::vector<Code>{Code::Closed});
   EXPECT(pair.near_ear.ends.empty());  // never after close()
-  EXPECT(!pair.near->remote() && pair.near->descriptor() == -1);
+  EXPECT(!pair.near->remote() && pair.near->descriptor() == -1 && !pair.near->round_trip());
   pair.near->write(as_bytes("ignored"));
   pair.near->close();
 }
@@ -369,7 +370,7 @@ TEST(unix_socket_is_for_its_user_only_and_takes_the_place_of_a_stale_one) {
     Stream near(world.loop);
     EXPECT_OK(near.connect_unix(path));
     world.run();
-    EXPECT(far && far->descriptor() >= 0 && !far->remote());
+    EXPECT(far && far->descriptor() >= 0 && !far->remote() && !far->round_trip());
   }
   EXPECT(!std::filesystem::exists(path));
 }

@@ -414,6 +414,7 @@ TEST(last_pieces_are_asked_for_three_blocks_at_a_time) {
   constexpr std::size_t kBlocks = 16 + 16 + 2;
   World world("...");
   const auto slow = world.source(1, "###");
+  world.swarm.on_round_trip(slow, 10ms);
   auto asked = world.requests(slow);
   std::set<std::uint32_t> begun;
   std::size_t at_the_end = 0;
@@ -432,6 +433,29 @@ TEST(last_pieces_are_asked_for_three_blocks_at_a_time) {
   }
 
   EXPECT(at_the_end > 0);
+}
+
+// To a peer that sends a block every 16 ms and had others to serve first, when the rate is known.
+std::uint32_t outstanding_at_busy_peer(std::optional<Duration> way) {
+  World world(std::string(100, '.'));
+  const auto id = world.source(1, std::string(100, '#'));
+  if (way) world.swarm.on_round_trip(id, *way);
+  auto asked = world.requests(id);
+  world.now += 400ms;
+  for (int i = 0; i < 1000; ++i) {
+    world.now += 16ms;
+    world.block(id, asked.front());
+    asked.erase(asked.begin());
+    const auto more = world.requests(id);
+    asked.insert(asked.end(), more.begin(), more.end());
+    for (const auto piece : std::exchange(world.filled, {})) world.store(piece);
+  }
+  return world.view(id).requests_outstanding;
+}
+
+TEST(pipeline_covers_the_way_and_not_the_queue_at_its_end) {
+  EXPECT(outstanding_at_busy_peer(10ms) <= 10);  // 100 ms and 10 ms of it, and two
+  EXPECT(outstanding_at_busy_peer(std::nullopt) > 15);
 }
 
 TEST(who_takes_few_requests_gets_no_more_at_the_end) {
@@ -548,6 +572,7 @@ int main() {
       cmocka_unit_test(patience_follows_the_longest_gap_between_blocks),
       cmocka_unit_test(end_game_moves_what_waits_at_a_slow_session),
       cmocka_unit_test(last_pieces_are_asked_for_three_blocks_at_a_time),
+      cmocka_unit_test(pipeline_covers_the_way_and_not_the_queue_at_its_end),
       cmocka_unit_test(who_takes_few_requests_gets_no_more_at_the_end),
       cmocka_unit_test(a_move_is_in_doubt_until_the_slow_one_says_what_became_of_it),
       cmocka_unit_test(closing_gives_the_requests_to_others),
