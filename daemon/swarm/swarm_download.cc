@@ -30,7 +30,7 @@ constexpr Duration kLookInterval = 150ms;
 constexpr int kFasterTimes = 2;
 // When all pieces are begun, whoever answers has at least so many requests: with fewer, the last blocks come
 // one round trip after the other.
-constexpr std::size_t kEndDepth = 3;
+constexpr std::size_t kEndDepth = 4;
 // What can be asked for within this time is the end.
 constexpr Duration kEndTime = 2s;
 // Who takes a block over from another must promise to be this many times sooner; and with more requests than

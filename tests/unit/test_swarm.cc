@@ -410,7 +410,7 @@ TEST(end_game_moves_what_waits_at_a_slow_session) {
   EXPECT_EQ(world.filled.size(), 1u);
 }
 
-TEST(last_pieces_are_asked_for_three_blocks_at_a_time) {
+TEST(last_pieces_are_asked_for_four_blocks_at_a_time) {
   constexpr std::size_t kBlocks = 16 + 16 + 2;
   World world("...");
   const auto slow = world.source(1, "###");
@@ -428,7 +428,7 @@ TEST(last_pieces_are_asked_for_three_blocks_at_a_time) {
     for (const auto& one : asked) begun.insert(one.piece.value);
     const bool is_paced = ++received > swarm::Options{}.pipeline_new;
     if (!is_paced || received + asked.size() == kBlocks) continue;  // the first ones, or all are asked for
-    EXPECT_EQ(asked.size(), begun.size() < 3 ? 2u : 3u);
+    EXPECT_EQ(asked.size(), begun.size() < 3 ? 2u : 4u);
     if (begun.size() == 3) ++at_the_end;
   }
 
@@ -571,7 +571,7 @@ int main() {
       cmocka_unit_test(silent_session_is_asked_again_when_it_has_answered),
       cmocka_unit_test(patience_follows_the_longest_gap_between_blocks),
       cmocka_unit_test(end_game_moves_what_waits_at_a_slow_session),
-      cmocka_unit_test(last_pieces_are_asked_for_three_blocks_at_a_time),
+      cmocka_unit_test(last_pieces_are_asked_for_four_blocks_at_a_time),
       cmocka_unit_test(pipeline_covers_the_way_and_not_the_queue_at_its_end),
       cmocka_unit_test(who_takes_few_requests_gets_no_more_at_the_end),
       cmocka_unit_test(a_move_is_in_doubt_until_the_slow_one_says_what_became_of_it),
