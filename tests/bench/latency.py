@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What a member notices from a cold start: how long `p2pctl file list` takes, and from `get` to the first
-verified piece, over loopback. Prints the median and the worst of several runs; it judges nothing.
+"""What a member notices from a cold start: how long `p2pctl file list` takes, from `get` to the first
+verified piece, and to the last byte of a small file, over loopback. Prints the median and the worst of
+several runs; it judges nothing.
 
     tests/bench/latency.py --bin build-release [--runs 20]
 """
@@ -44,9 +45,13 @@ def main():
         alice, bob = world.group('lab', 'alice', 'bob')
         for number in range(options.runs):
             alice.ok('file', 'share', world.file(f'{number}.bin', 64 * MIB), 'lab', '--wait')
+            alice.ok('file', 'share', world.file(f'small-{number}.bin', MIB), 'lab', '--wait')
         report('file list', [timed(lambda: bob.ok('file', 'list')) for _ in range(options.runs)])
         report('get to the first verified piece',
                [first_piece(bob, f'{number}.bin') for number in range(options.runs)])
+        report('get of 1 MiB, to the last byte',
+               [timed(lambda name=f'lab/small-{number}.bin': bob.ok('download', 'start', name, '--wait'))
+                for number in range(options.runs)])
 
 
 if __name__ == '__main__':
