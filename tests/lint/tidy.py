@@ -150,6 +150,13 @@ def check_functions(verdict, path, bare):
             verdict.complain(path, first, f'{name}: {last - first + 1} lines, {FUNCTION_MAX} are allowed')
 
 
+def check_tests_run(verdict, path, bare):
+    for number, line in enumerate(bare.splitlines(), 1):
+        case = re.match(r'TEST\((\w+)\)', line)
+        if case and not re.search(rf'\bcmocka_unit_test\w*\({case.group(1)}\b', bare):
+            verdict.complain(path, number, f'{case.group(1)} is in no list of tests: it never runs')
+
+
 def check_is_built(verdict, path):
     folder, name = os.path.split(path)
     stem = name[:-len('.cc')]
@@ -191,6 +198,7 @@ def main():
             bare = tree.bare_cpp(text)
             check_words(verdict, path, bare)
             check_functions(verdict, path, bare)
+            check_tests_run(verdict, path, bare)
             if path.endswith('.h') and '\n#pragma once\n' not in text:
                 verdict.complain(path, 1, 'no #pragma once')
         if path.endswith('.cc'):

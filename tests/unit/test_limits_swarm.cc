@@ -256,6 +256,7 @@ TEST(turn_grows_with_the_rate_between_its_bounds) {
 
 int main() {
   const CMUnitTest tests[] = {
+      cmocka_unit_test(a_request_is_for_so_many_bytes_of_a_piece),
       cmocka_unit_test(a_whole_block_is_served_and_a_byte_more_ends_the_session),
       cmocka_unit_test(haves_are_withheld_up_to_their_limit_and_told_when_they_matter),
       cmocka_unit_test(info_dictionary_is_nested_as_deep_as_allowed_and_no_deeper),

@@ -167,7 +167,7 @@ TEST(requests_stay_within_the_pipeline_and_the_announced_queue) {
 std::vector<std::uint32_t> asked_at_once(std::optional<std::uint32_t> request_bytes) {
   World world("...");
   const auto id = world.open(1);
-  world.say(id, wire::HaveAll{});
+  world.say(id, wire::BitfieldMessage{field("##.").to_wire()});
   wire::ExtensionHandshake handshake;
   handshake.request_bytes = request_bytes;
   world.say(id, wire::Extended{0, wire::encode_extension_handshake(handshake)});
@@ -191,7 +191,7 @@ TEST(request_for_several_blocks_is_as_many_requests) {
   world.say(id, wire::Request{{PieceIndex{0}, kBlock, 3 * kBlock}});
   world.say(id, wire::Request{{PieceIndex{1}, 0, kBlock + 1}});  // all of the last piece
   world.say(id, wire::Cancel{span(0, 2)});
-  for (const auto& block : {span(0, 1), span(0, 3), span(1, 0), span(1, 1)})
+  for (const auto& block : {span(0, 1), span(0, 3), span(1, 0), BlockSpan{PieceIndex{1}, kBlock, 1}})
     EXPECT(world.swarm.next_upload(id) == block);
   EXPECT(!world.swarm.next_upload(id));
 
@@ -559,6 +559,8 @@ int main() {
       cmocka_unit_test(interest_follows_the_pieces),
       cmocka_unit_test(choked_peer_is_not_asked_for_blocks),
       cmocka_unit_test(requests_stay_within_the_pipeline_and_the_announced_queue),
+      cmocka_unit_test(requests_go_together_where_the_other_side_takes_that),
+      cmocka_unit_test(request_for_several_blocks_is_as_many_requests),
       cmocka_unit_test(piece_is_announced_only_when_stored_and_only_to_those_who_lack_it),
       cmocka_unit_test(blocks_are_asked_of_one_session_only),
       cmocka_unit_test(completion_closes_sessions_with_complete_peers),
