@@ -9,13 +9,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <functional>
 #include <vector>
 
 #include "daemon/base/check.h"
 #include "daemon/base/limits.h"
 #include "daemon/wire/message.h"
+#include "tests/bench/cpu_time.h"
 
 using namespace p2p;
 
@@ -24,18 +24,12 @@ namespace {
 constexpr std::size_t kFeedBytes = 128 * limits::kKiB;
 constexpr std::uint32_t kMessages = 8192;
 
-double cpu_seconds() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
-
 void report(const char* what, int rounds, std::size_t payload_bytes, const std::function<void()>& run) {
   std::vector<double> seconds;
   for (int round = 0; round < rounds; ++round) {
-    const double begin = cpu_seconds();
+    const double begin = cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
     run();
-    seconds.push_back(cpu_seconds() - begin);
+    seconds.push_back(cpu_seconds(CLOCK_THREAD_CPUTIME_ID) - begin);
   }
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];

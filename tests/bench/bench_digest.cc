@@ -8,12 +8,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <functional>
 #include <vector>
 
 #include "daemon/base/digest_batch.h"
 #include "daemon/base/sha1_lanes.h"
+#include "tests/bench/cpu_time.h"
 
 using namespace p2p;
 
@@ -21,12 +21,6 @@ namespace {
 
 constexpr std::size_t kRoundBytes = std::size_t{64} << 20;
 constexpr double kGiB = 1024.0 * 1024 * 1024;
-
-double cpu_seconds() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
 
 std::vector<ByteSpan> messages_in(ByteSpan memory, std::size_t count, std::size_t bytes, std::size_t gap) {
   std::vector<ByteSpan> messages;
@@ -39,9 +33,10 @@ void report(const char* what, Instructions with, bool chosen, int rounds, std::s
   std::vector<double> speeds;
   for (int round = 0; round < rounds; ++round) {
     const auto batches = std::max<std::size_t>(1, kRoundBytes / batch_bytes);
-    const double begin = cpu_seconds();
+    const double begin = cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
     for (std::size_t i = 0; i < batches; ++i) hash_batch();
-    speeds.push_back(static_cast<double>(batches * batch_bytes) / kGiB / (cpu_seconds() - begin));
+    speeds.push_back(static_cast<double>(batches * batch_bytes) / kGiB /
+                     (cpu_seconds(CLOCK_THREAD_CPUTIME_ID) - begin));
   }
   std::sort(speeds.begin(), speeds.end());
   std::printf("%-22s %-8s %6.2f %6.2f %s\n", what, instructions_name(with), speeds[speeds.size() / 2],

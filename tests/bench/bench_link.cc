@@ -11,27 +11,18 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
-#include <sys/resource.h>
 #include <vector>
 
 #include "daemon/base/check.h"
 #include "daemon/base/limits.h"
 #include "daemon/io/tls_stream.h"
+#include "tests/bench/cpu_time.h"
 
 using namespace p2p;
 
 namespace {
 
 constexpr std::size_t kWriteBytes = 16 * (limits::kBlockBytes + 13);
-
-double cpu_seconds() {
-  rusage usage{};
-  CHECK(::getrusage(RUSAGE_SELF, &usage) == 0);
-  const auto of = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return of(usage.ru_utime) + of(usage.ru_stime);
-}
 
 struct End final : io::Transport::Listener {
   std::function<void()> opened;

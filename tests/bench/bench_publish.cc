@@ -24,6 +24,7 @@
 #include "daemon/io/timer.h"
 #include "daemon/peer/file_hasher.h"
 #include "daemon/peer/piece_verifier.h"
+#include "tests/bench/cpu_time.h"
 
 using namespace p2p;
 using namespace std::chrono_literals;
@@ -33,15 +34,6 @@ namespace {
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-double cpu_seconds() {
-  rusage usage{};
-  CHECK(::getrusage(RUSAGE_SELF, &usage) == 0);
-  const auto of = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return of(usage.ru_utime) + of(usage.ru_stime);
 }
 
 // A loop, and how late it comes to what is due.
