@@ -259,7 +259,8 @@ void Transfer::arm_timer() { timer_.set_at(swarm_ != nullptr ? swarm_->next_dead
 
 void Transfer::on_timer() {
   if (swarm_ != nullptr) {
-    for (const auto& [session, one] : links_) measure(session, *one.link);
+    if (!swarm_->complete())
+      for (const auto& [session, one] : links_) measure(session, *one.link);
     swarm_->on_timer(services_.loop.now());
   }
   drain_actions();

@@ -242,9 +242,9 @@ class Transfer {
   void write(const std::shared_ptr<std::vector<Arrived>>& pieces);
   void on_piece_written(const Arrived& arrived, const Status& status);
   void stop_if_idle();
-  // transfer_finish.cc
   // One slow disk must not take all disk threads.
   io::WorkPool::Lane disk_lane() const { return opened_identity_.device; }
+  // transfer_finish.cc
   void finish();
   void on_finished(Result<storage::FileIdentity> identity);
   void hash_whole_file();
