@@ -2,48 +2,50 @@
 #include "daemon/peer/file_hasher.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "daemon/base/check.h"
-#include "daemon/meta/merkle.h"
+#include "daemon/storage/piece_check.h"
 
 namespace p2p::peer {
 namespace {
 
-// Streams that stand at the same place of a page push each other out of the first cache.
+// Pieces that begin at the same place of a page push each other out of the first cache.
 constexpr std::size_t kSkewBytes = 4 * Sha1State::kStepBytes;
-constexpr std::size_t kPageBytes = 4096;
-constexpr std::size_t kStepsAtOnce = 2;
-
-std::size_t held_bytes() {
-  return best_for_sha1() == Instructions::Avx512 || best_for_sha1() == Instructions::Avx2
-             ? FileHasher::kHeldBytes
-             : 0;
-}
+constexpr std::uint32_t kPiecesMax = meta::PieceBatch::kPiecesMax;
+static_assert(std::has_single_bit(kPiecesMax), "so that a checkpoint is where a window ends");
 
 }  // namespace
 
-// A part of the file in memory. While a job reads it, that job's; then only read.
-struct FileHasher::Step {
-  Step(std::size_t number) : memory(kStepBytes + kPageBytes), skew(number * kSkewBytes % kPageBytes) {}
-
+// Some neighbouring pieces in memory. While a job fills it, that job's; then only read.
+struct FileHasher::Window {
   Buffer memory;
-  std::size_t skew;
-  std::uint64_t offset = 0;
-  std::size_t size = 0;
-  std::vector<Sha256> leaves = {};
-  bool is_read = false;
-  int users = 0;  // of the two streams
+  std::uint32_t first = 0;
+  std::vector<std::span<std::uint8_t>> pieces = {};
+  std::vector<meta::PieceDigest> digests = {};
+  bool is_hashed = false;
 
-  std::span<std::uint8_t> span() { return memory.span().subspan(skew, size); }
-};
+  void place(const meta::Geometry& geometry, std::uint32_t from, std::uint32_t count) {
+    const std::size_t stride = geometry.piece_length() + kSkewBytes;
+    if (memory.size() < count * stride) memory = Buffer(count * stride);
+    first = from;
+    is_hashed = false;
+    pieces.clear();
+    digests.clear();
+    for (std::uint32_t i = 0; i < count; ++i)
+      pieces.push_back(memory.span().subspan(i * stride, geometry.piece_bytes({first + i})));
+  }
 
-// Each belongs to the one job of its kind.
-struct FileHasher::Streams {
-  Streams(const meta::Geometry& geometry, meta::HashCheckpoint from)
-      : whole(from.whole), pieces(geometry, held_bytes(), std::move(from.pieces)) {}
-  Sha1State whole;
-  meta::PieceStream pieces;
+  Status hash(const storage::PayloadFile& file, const meta::Geometry& geometry) {
+    std::vector<PieceIndex> batch;
+    for (std::uint32_t i = 0; i < pieces.size(); ++i) batch.push_back({first + i});
+    for (const auto& hashed : storage::hash_pieces(file, geometry, batch, pieces)) {
+      if (!hashed) return fail(hashed.error());
+      digests.push_back(*hashed);
+    }
+    return {};
+  }
 };
 
 FileHasher::FileHasher(io::WorkPool& pool, Task task, Listener listener)
@@ -52,13 +54,18 @@ FileHasher::FileHasher(io::WorkPool& pool, Task task, Listener listener)
       geometry_(task.geometry),
       listener_(std::move(listener)),
       with_whole_(task.whole == Whole::Hash),
-      next_offset_(task.from.bytes),
+      hashes_(std::move(task.from.pieces)),
+      whole_(std::make_shared<Sha1State>(task.from.whole)),
+      passed_(task.from.bytes),
       reported_(task.from.bytes),
-      kept_(task.from.bytes) {
-  CHECK(next_offset_ <= geometry_.size() && next_offset_ % kCheckpointBytes == 0);
-  streams_ = std::make_shared<Streams>(geometry_, std::move(task.from));
+      kept_(task.from.bytes),
+      next_piece_(static_cast<std::uint32_t>(hashes_.sha1.size())) {
+  CHECK(passed_ % kCheckpointBytes == 0 && passed_ == std::uint64_t{next_piece_} * geometry_.piece_length());
+  CHECK(next_piece_ <= geometry_.pieces() && hashes_.layer.size() == next_piece_);
+  hashes_.sha1.resize(geometry_.pieces());
+  hashes_.layer.resize(geometry_.pieces());
   // Also of an empty file the caller hears later.
-  if (next_offset_ < geometry_.size()) advance();
+  if (next_piece_ < geometry_.pieces()) advance();
   else
     scope_.run(
         pool_, [] { return true; }, [this](bool) { finish_if_done(); });
@@ -68,14 +75,13 @@ FileHasher::FileHasher(io::WorkPool& pool, Task task, Listener listener)
 void FileHasher::advance() {
   if (listener_.done == nullptr) return;
   hash_whole();
-  hash_pieces();
-  while (next_offset_ < geometry_.size() && may_start() && !has_to_wait() &&
-         may_read(std::max(for_whole_.size(), for_pieces_.size())))
-    read_next();
+  while (next_piece_ < geometry_.pieces() && may_start() && !has_to_wait() && may_begin(windows_.size()))
+    hash_window();
 }
 
 bool FileHasher::has_to_wait() const {
-  return listener_.checkpoint != nullptr && next_offset_ - kept_ >= kLossBytes;
+  const auto begun = std::uint64_t{next_piece_} * geometry_.piece_length();
+  return listener_.checkpoint != nullptr && begun - kept_ >= kLossBytes;
 }
 
 void FileHasher::on_checkpoint_kept(std::uint64_t bytes) {
@@ -85,116 +91,80 @@ void FileHasher::on_checkpoint_kept(std::uint64_t bytes) {
 
 bool FileHasher::may_start() const {
   const unsigned left_alone = hashing_whole_ && pool_.threads() > 1 ? 1 : 0;
-  return others_ < pool_.threads() - left_alone;
+  return jobs_ < pool_.threads() - left_alone;
 }
 
-void FileHasher::read_next() {
-  if (spare_.empty()) spare_.push_back(std::make_shared<Step>(steps_++));
-  auto step = std::move(spare_.back());
+void FileHasher::hash_window() {
+  if (spare_.empty()) spare_.push_back(std::make_shared<Window>());
+  auto window = std::move(spare_.back());
   spare_.pop_back();
-  step->offset = next_offset_;
-  step->size = static_cast<std::size_t>(std::min<std::uint64_t>(kStepBytes, geometry_.size() - next_offset_));
-  step->is_read = false;
-  step->users = with_whole_ ? 2 : 1;
-  next_offset_ += step->size;
-  if (with_whole_) for_whole_.push_back(step);
-  for_pieces_.push_back(step);
-  ++others_;
+  const auto fitting = static_cast<std::uint32_t>(kWindowBytes / geometry_.piece_length());
+  const auto count = std::min({kPiecesMax, fitting, geometry_.pieces() - next_piece_});
+  window->place(geometry_, next_piece_, count);
+  next_piece_ += count;
+  windows_.push_back(window);
+  ++jobs_;
   scope_.run(
-      pool_,
-      [file = file_, step]() -> Status {
-        if (auto status = file->read(step->offset, step->span()); !status) return status;
-        step->leaves = meta::leaf_hashes(step->span());
-        return {};
-      },
-      [this, step](const Status& status) {
-        --others_;
-        step->is_read = true;
-        if (status) advance();
-        else finish(fail(status.error()));
+      pool_, [file = file_, geometry = geometry_, window] { return window->hash(*file, geometry); },
+      [this, window](const Status& status) {
+        --jobs_;
+        if (!status) {
+          finish(fail(status.error()));
+          return;
+        }
+        for (std::size_t i = 0; i < window->digests.size(); ++i) {
+          hashes_.sha1[window->first + i] = window->digests[i].sha1;
+          hashes_.layer[window->first + i] = window->digests[i].root;
+        }
+        window->is_hashed = true;
+        while (!with_whole_ && !windows_.empty() && windows_.front()->is_hashed) pass_front();
+        finish_if_done();
       });
 }
 
-// A few in one job: the fewer jobs, the less it stands still between; but what it has must come free again
-// before the reading has run out of memory.
 void FileHasher::hash_whole() {
-  if (hashing_whole_ || for_whole_.empty() || !for_whole_.front()->is_read) return;
+  if (!with_whole_ || hashing_whole_ || windows_.empty() || !windows_.front()->is_hashed) return;
   hashing_whole_ = true;
-  std::vector<StepPointer> steps;
-  for (const auto& step : for_whole_) {
-    if (!step->is_read || steps.size() == kStepsAtOnce) break;
-    steps.push_back(step);
-  }
   scope_.run(
       pool_,
-      [streams = streams_, steps] {
-        std::vector<meta::HashCheckpoint> marks;
-        for (const auto& step : steps) {
-          streams->whole.update(step->span());
-          if (streams->whole.bytes % kCheckpointBytes == 0)
-            marks.push_back({streams->whole.bytes, streams->whole, {}});
-        }
-        return marks;
+      [whole = whole_, window = windows_.front()] {
+        for (const auto piece : window->pieces) whole->update(piece);
+        return true;
       },
-      [this, steps](const std::vector<meta::HashCheckpoint>& marks) {
+      [this](bool) {
         hashing_whole_ = false;
-        marks_.insert(marks_.end(), marks.begin(), marks.end());
-        for (const auto& step : steps) {
-          for_whole_.pop_front();
-          release(step);
-        }
+        pass_front();
         finish_if_done();
       });
 }
 
-void FileHasher::hash_pieces() {
-  if (hashing_pieces_ || for_pieces_.empty() || !for_pieces_.front()->is_read || !may_start()) return;
-  hashing_pieces_ = true;
-  ++others_;
-  scope_.run(
-      pool_,
-      [streams = streams_, step = for_pieces_.front()] {
-        streams->pieces.add(step->span(), step->leaves);
-        return streams->pieces.take_released();
-      },
-      [this](const std::vector<std::size_t>& released) {
-        hashing_pieces_ = false;
-        --others_;
-        const auto& step = for_pieces_.front();
-        const auto bytes = step->offset + step->size;
-        added_.emplace(additions_++, step);
-        for_pieces_.pop_front();
-        for (const auto addition : released) release(added_.extract(addition).mapped());
-        listener_.progress(bytes);
-        report_checkpoints();
-        finish_if_done();
-      });
+// Everything is known of the first window.
+void FileHasher::pass_front() {
+  for (const auto piece : windows_.front()->pieces) passed_ += piece.size();
+  spare_.push_back(std::move(windows_.front()));
+  windows_.pop_front();
+  listener_.progress(passed_);
+  report_checkpoint();
 }
 
-void FileHasher::release(const StepPointer& step) {
-  if (--step->users == 0) spare_.push_back(step);
-}
-
-// Where both streams are behind it. No job has the pieces: it is called as one of theirs has ended.
-void FileHasher::report_checkpoints() {
-  while (!marks_.empty() && marks_.front().bytes < geometry_.size()) {
-    const auto pieces_before = [this](std::uint64_t bytes) {
-      return static_cast<std::uint32_t>(bytes / geometry_.piece_length());
-    };
-    auto pieces = streams_->pieces.hashes_of(pieces_before(reported_), pieces_before(marks_.front().bytes));
-    if (!pieces) return;
-    auto checkpoint = std::move(marks_.front());
-    marks_.pop_front();
-    checkpoint.pieces = std::move(*pieces);
-    reported_ = checkpoint.bytes;
-    if (listener_.checkpoint != nullptr) listener_.checkpoint(std::move(checkpoint));
-  }
+// No job has the stream: it is called as one of its jobs has ended.
+void FileHasher::report_checkpoint() {
+  if (listener_.checkpoint == nullptr || passed_ % kCheckpointBytes != 0 || passed_ == geometry_.size())
+    return;
+  const auto piece_at = [this](std::uint64_t bytes) {
+    return static_cast<std::ptrdiff_t>(bytes / geometry_.piece_length());
+  };
+  const auto begin = piece_at(reported_), end = piece_at(passed_);
+  reported_ = passed_;
+  listener_.checkpoint({passed_,
+                        *whole_,
+                        {{hashes_.sha1.begin() + begin, hashes_.sha1.begin() + end},
+                         {hashes_.layer.begin() + begin, hashes_.layer.begin() + end}}});
 }
 
 void FileHasher::finish_if_done() {
-  const bool all = next_offset_ == geometry_.size() && for_whole_.empty() && for_pieces_.empty();
-  if (!all || listener_.done == nullptr) advance();
-  else finish(FileHashes{streams_->pieces.take_hashes(), streams_->whole.digest()});
+  if (next_piece_ < geometry_.pieces() || !windows_.empty() || listener_.done == nullptr) advance();
+  else finish(FileHashes{std::move(hashes_), whole_->digest()});
 }
 
 void FileHasher::finish(Result<FileHashes> result) {

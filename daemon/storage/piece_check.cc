@@ -16,22 +16,26 @@ constexpr std::size_t kSkewBytes = 4 * Sha1State::kStepBytes;
 }  // namespace
 
 std::vector<Result<meta::PieceDigest>> hash_pieces(const PayloadFile& file, const meta::Geometry& geometry,
-                                                   std::span<const PieceIndex> pieces) {
+                                                   std::span<const PieceIndex> pieces,
+                                                   std::span<const std::span<std::uint8_t>> into) {
   CHECK(!pieces.empty() && pieces.size() <= meta::PieceBatch::kPiecesMax);
   const std::size_t step =
       std::max<std::size_t>(1, kBufferBytes / pieces.size() / limits::kBlockBytes) * limits::kBlockBytes;
   for (const auto piece : pieces) file.will_read(geometry.piece_offset(piece), geometry.piece_bytes(piece));
-  Buffer memory(pieces.size() * (step + kSkewBytes));
+  Buffer memory(into.empty() ? pieces.size() * (step + kSkewBytes) : 0);
   std::vector<Status> read(pieces.size());
   std::vector<ByteSpan> parts(pieces.size());
   meta::PieceBatch batch(pieces.size(), geometry.piece_length(), geometry.pieces() == 1);
   for (std::uint32_t at = 0; at < geometry.piece_length(); at += static_cast<std::uint32_t>(step)) {
     for (std::size_t i = 0; i < pieces.size(); ++i) {
       const std::size_t size = geometry.piece_bytes(pieces[i]);
-      const auto bytes = read[i] && at < size ? std::min(step, size - at) : 0;
-      const auto part = memory.span().subspan(i * (step + kSkewBytes), bytes);
-      if (bytes > 0) read[i] = file.read(geometry.piece_offset(pieces[i]) + at, part);
-      parts[i] = read[i] ? part : ByteSpan();
+      parts[i] = {};
+      if (!read[i] || at >= size) continue;
+      const auto bytes = std::min(step, size - at);
+      const auto part =
+          into.empty() ? memory.span().subspan(i * (step + kSkewBytes), bytes) : into[i].subspan(at, bytes);
+      read[i] = file.read(geometry.piece_offset(pieces[i]) + at, part);
+      if (read[i]) parts[i] = part;
     }
     batch.update(parts);
   }

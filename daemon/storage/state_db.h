@@ -17,7 +17,7 @@
 #include "daemon/base/ids.h"
 #include "daemon/base/result.h"
 #include "daemon/base/time.h"
-#include "daemon/meta/piece_stream.h"
+#include "daemon/meta/hash_checkpoint.h"
 #include "daemon/storage/directory.h"
 #include "daemon/storage/group_rows.h"
 #include "daemon/storage/sqlite.h"

@@ -11,7 +11,7 @@ UNITS = {'limits::kKiB', 'limits::kMiB'}
 # looks, how often it is looked at, or what is taken for usual.
 FOLDERS = ('daemon/swarm/', 'daemon/wire/', 'daemon/peer/', 'daemon/tracker/')
 NO_LIMITS = {
-    'Fetcher::kPatience', 'FileHasher::kCheckpointBytes', 'FileHasher::kHeldBytes', 'FileHasher::kStepBytes',
+    'Fetcher::kPatience', 'FileHasher::kCheckpointBytes', 'FileHasher::kWindowBytes',
     'GroupMemory::kBusyPause', 'GroupMemory::kDevicesAgain', 'GroupMemory::kPause',
     'Keys::kFiles', 'Origin::kAheadLeast', 'Origin::kAheadTime',
     'Origin::kFreeSoonerTimes', 'Origin::kLookInterval',

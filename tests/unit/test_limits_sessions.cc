@@ -323,10 +323,10 @@ TEST(so_many_files_are_hashed_at_a_time_and_the_others_wait) {
 }
 
 TEST(so_much_is_read_ahead_of_hashing_and_no_more) {
-  LIMIT_AT(FileHasher::kStepsAhead);
-  EXPECT(FileHasher::may_read(FileHasher::kStepsAhead - 1));  // it is the last of so many
-  LIMIT_ABOVE(FileHasher::kStepsAhead);
-  EXPECT(!FileHasher::may_read(FileHasher::kStepsAhead));
+  LIMIT_AT(FileHasher::kWindowsAhead);
+  EXPECT(FileHasher::may_begin(FileHasher::kWindowsAhead - 1));  // it is the last of so many
+  LIMIT_ABOVE(FileHasher::kWindowsAhead);
+  EXPECT(!FileHasher::may_begin(FileHasher::kWindowsAhead));
 }
 
 TEST(beside_a_large_file_only_small_ones_are_hashed) {

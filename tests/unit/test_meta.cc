@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <bit>
 #include <fstream>
-#include <set>
 #include <sstream>
 
 #include "daemon/base/digest.h"
@@ -11,7 +10,6 @@
 #include "daemon/meta/merkle.h"
 #include "daemon/meta/metainfo.h"
 #include "daemon/meta/piece_batch.h"
-#include "daemon/meta/piece_stream.h"
 #include "daemon/wire/bencode.h"
 #include "tests/support/check.h"
 #include "tests/support/limit.h"
@@ -329,30 +327,6 @@ TEST(pieces_hashed_together_have_the_hashes_of_each_alone) {
   }
 }
 
-TEST(bytes_from_front_to_back_give_the_same_whatever_is_held_back) {
-  for (const auto size : kSizes) {
-    const auto shape = geometry(size, kPiece);
-    const auto bytes = content(size, size);
-    const auto expected = hash_one_by_one(bytes, shape);
-    for (const std::size_t held : {std::size_t{0}, std::size_t{3} * kPiece, std::size_t{100} * kPiece})
-      for (const std::size_t step : {kBlock, 7 * kBlock, 5 * kPiece}) {
-        PieceStream stream(shape, held);
-        std::size_t additions = 0;
-        std::set<std::size_t> released;
-        for (std::size_t at = 0; at < size; at += step, ++additions) {
-          const auto part = ByteSpan(bytes).subspan(at, std::min<std::size_t>(step, size - at));
-          stream.add(part, leaf_hashes(part));
-          for (const auto addition : stream.take_released()) EXPECT(released.insert(addition).second);
-          EXPECT((additions + 1 - released.size()) * step <= held + 17 * step + kPiece);
-        }
-        EXPECT_EQ(released.size(), additions);
-        const auto hashes = stream.take_hashes();
-        EXPECT(hashes.sha1 == expected.sha1);
-        EXPECT(hashes.layer == expected.layer);
-      }
-  }
-}
-
 Metainfo metainfo_of(const Fixture& fixture) {
   const auto bytes = content(fixture.size, fixture.seed);
   auto made = Metainfo::make(fixture.name, fixture.size, fixture.piece_length,
@@ -499,7 +473,6 @@ int main() {
       cmocka_unit_test(file_of_one_piece_is_padded_to_its_own_power_of_two),
       cmocka_unit_test(absent_pieces_pad_a_layer_with_the_root_of_a_zero_piece),
       cmocka_unit_test(pieces_hashed_together_have_the_hashes_of_each_alone),
-      cmocka_unit_test(bytes_from_front_to_back_give_the_same_whatever_is_held_back),
       cmocka_unit_test(info_hashes_equal_those_of_another_implementation),
       cmocka_unit_test(piece_list_carries_everything_but_name_and_sizes),
       cmocka_unit_test(piece_list_of_another_length_is_refused),
