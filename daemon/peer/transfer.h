@@ -93,7 +93,7 @@ class Transfer {
   static constexpr Duration kSpaceRetry = 2s;
   // SHA-1 of several pieces side by side costs a third. So a piece waits so long at most for others that come
   // in that time, if it is worthwhile, while it and they are no more than a part of all open pieces.
-  static constexpr Duration kCompanyTime = 25ms;
+  static constexpr Duration kCompanyTime = 75ms;
   static constexpr std::size_t kCompanyLeast = 4;
   static constexpr std::size_t kOpenParts = 3;
   // How many are hashed together at this rate; 1: each at once.
