@@ -18,7 +18,7 @@ namespace p2p::storage {
 
 class PayloadFile {
  public:
-  PayloadFile(Descriptor file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
+  PayloadFile(Descriptor file, std::string path);
 
   const std::string& path() const { return path_; }
   Result<FileIdentity> identity() const { return identify(file_, path_); }
@@ -40,6 +40,7 @@ class PayloadFile {
  private:
   Descriptor file_;
   std::string path_;
+  std::size_t write_bytes_;  // of one call, at most
 };
 
 }  // namespace p2p::storage
