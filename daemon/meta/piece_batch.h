@@ -15,6 +15,9 @@ namespace p2p::meta {
 class PieceBatch {
  public:
   static constexpr std::size_t kPiecesMax = kSha1LanesMax;
+  // Between the bytes of pieces that lie side by side in memory: those at the same place of a page push each
+  // other out of the first cache.
+  static constexpr std::size_t kGapBytes = 4 * Sha1State::kStepBytes;
 
   // `count` pieces; `whole_file` says that the file is one piece alone.
   PieceBatch(std::size_t count, std::uint32_t piece_length, bool whole_file);

@@ -11,8 +11,6 @@
 namespace p2p::peer {
 namespace {
 
-// Pieces that begin at the same place of a page push each other out of the first cache.
-constexpr std::size_t kSkewBytes = 4 * Sha1State::kStepBytes;
 constexpr std::uint32_t kPiecesMax = meta::PieceBatch::kPiecesMax;
 static_assert(std::has_single_bit(kPiecesMax), "so that a checkpoint is where a window ends");
 
@@ -27,7 +25,7 @@ struct FileHasher::Window {
   bool is_hashed = false;
 
   void place(const meta::Geometry& geometry, std::uint32_t from, std::uint32_t count) {
-    const std::size_t stride = geometry.piece_length() + kSkewBytes;
+    const std::size_t stride = geometry.piece_length() + meta::PieceBatch::kGapBytes;
     if (memory.size() < count * stride) memory = Buffer(count * stride);
     first = from;
     is_hashed = false;
@@ -108,18 +106,19 @@ void FileHasher::hash_window() {
       pool_, [file = file_, geometry = geometry_, window] { return window->hash(*file, geometry); },
       [this, window](const Status& status) {
         --jobs_;
-        if (!status) {
-          finish(fail(status.error()));
-          return;
-        }
-        for (std::size_t i = 0; i < window->digests.size(); ++i) {
-          hashes_.sha1[window->first + i] = window->digests[i].sha1;
-          hashes_.layer[window->first + i] = window->digests[i].root;
-        }
-        window->is_hashed = true;
-        while (!with_whole_ && !windows_.empty() && windows_.front()->is_hashed) pass_front();
-        finish_if_done();
+        if (!status) finish(fail(status.error()));
+        else if (listener_.done != nullptr) on_hashed(*window);
       });
+}
+
+void FileHasher::on_hashed(Window& window) {
+  for (std::size_t i = 0; i < window.digests.size(); ++i) {
+    hashes_.sha1[window.first + i] = window.digests[i].sha1;
+    hashes_.layer[window.first + i] = window.digests[i].root;
+  }
+  window.is_hashed = true;
+  while (!with_whole_ && !windows_.empty() && windows_.front()->is_hashed) pass_front();
+  finish_if_done();
 }
 
 void FileHasher::hash_whole() {
@@ -133,6 +132,7 @@ void FileHasher::hash_whole() {
       },
       [this](bool) {
         hashing_whole_ = false;
+        if (listener_.done == nullptr) return;
         pass_front();
         finish_if_done();
       });
@@ -163,7 +163,7 @@ void FileHasher::report_checkpoint() {
 }
 
 void FileHasher::finish_if_done() {
-  if (next_piece_ < geometry_.pieces() || !windows_.empty() || listener_.done == nullptr) advance();
+  if (next_piece_ < geometry_.pieces() || !windows_.empty()) advance();
   else finish(FileHashes{std::move(hashes_), whole_->digest()});
 }
 

@@ -4,7 +4,7 @@
 //
 // The file is cut into windows: neighbouring pieces, as many as go side by side, kWindowBytes at most. Two
 // kinds of jobs on the pool:
-//   window  reads its bytes and hashes its pieces; several at a time
+//   window  reads and hashes its pieces, a part of each at a time; several jobs at once
 //   whole   the serial stream over the bytes of a window, in the order of the file; one at a time
 // While the serial stream has a job, one thread of the pool is left to it: it is the slowest, and no window
 // may stand before it.
@@ -74,6 +74,7 @@ class FileHasher {
   bool may_start() const;
   bool has_to_wait() const;
   void hash_window();
+  void on_hashed(Window& window);
   void hash_whole();
   void pass_front();
   void report_checkpoint();
@@ -91,8 +92,7 @@ class FileHasher {
   std::uint64_t reported_;            // of the last checkpoint
   std::uint64_t kept_;                // the same, kept
   std::uint32_t next_piece_;
-  std::deque<WindowPointer>
-      windows_;  // in the order of the file; any of them may be read and hashed yet or not
+  std::deque<WindowPointer> windows_;  // in the order of the file; each hashed or not yet
   std::vector<WindowPointer> spare_;
   std::size_t jobs_ = 0;  // of windows
   bool hashing_whole_ = false;

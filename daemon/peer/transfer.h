@@ -17,7 +17,7 @@
 // to a removed file harms nobody.
 //
 // How a block gets from a link to the disk: on_link_message → swarm says Keep → copied into the piece's
-// buffer → PieceFilled → hash pool: SHA-1 and SHA-256 root → disk pool: one write → the swarm announces
+// buffer → PieceFilled → hash pool: SHA-1 and SHA-256 root → disk pool: one job → the swarm announces
 // it. A piece whose root is wrong stays in its buffer until the swarm knows which blocks to fetch again, or
 // wants none of it (PieceDiscarded). The other way: the swarm hands out requests while the link is not full
 // and the rate limit allows → disk pool: blocks read straight behind their message heads → one write to TLS.

@@ -10,8 +10,6 @@ namespace p2p::storage {
 namespace {
 
 constexpr std::size_t kBufferBytes = 1 * limits::kMiB;  // of all pieces together
-// Parts of pieces that begin at the same place of a page would push each other out of the first cache.
-constexpr std::size_t kSkewBytes = 4 * Sha1State::kStepBytes;
 
 }  // namespace
 
@@ -22,7 +20,7 @@ std::vector<Result<meta::PieceDigest>> hash_pieces(const PayloadFile& file, cons
   const std::size_t step =
       std::max<std::size_t>(1, kBufferBytes / pieces.size() / limits::kBlockBytes) * limits::kBlockBytes;
   for (const auto piece : pieces) file.will_read(geometry.piece_offset(piece), geometry.piece_bytes(piece));
-  Buffer memory(into.empty() ? pieces.size() * (step + kSkewBytes) : 0);
+  Buffer memory(into.empty() ? pieces.size() * (step + meta::PieceBatch::kGapBytes) : 0);
   std::vector<Status> read(pieces.size());
   std::vector<ByteSpan> parts(pieces.size());
   meta::PieceBatch batch(pieces.size(), geometry.piece_length(), geometry.pieces() == 1);
@@ -32,8 +30,8 @@ std::vector<Result<meta::PieceDigest>> hash_pieces(const PayloadFile& file, cons
       parts[i] = {};
       if (!read[i] || at >= size) continue;
       const auto bytes = std::min(step, size - at);
-      const auto part =
-          into.empty() ? memory.span().subspan(i * (step + kSkewBytes), bytes) : into[i].subspan(at, bytes);
+      const auto part = into.empty() ? memory.span().subspan(i * (step + meta::PieceBatch::kGapBytes), bytes)
+                                     : into[i].subspan(at, bytes);
       read[i] = file.read(geometry.piece_offset(pieces[i]) + at, part);
       if (read[i]) parts[i] = part;
     }

@@ -30,15 +30,6 @@ def cpu_seconds(peers):
     return total / TICKS
 
 
-def touch_memory(path, mib):
-    """Used before, free now: what was never used a virtual machine has to get from its host page by page."""
-    block = bytes(MIB)
-    with open(path, 'wb') as file:
-        for _ in range(mib):
-            file.write(block)
-    os.unlink(path)
-
-
 def one_round(mib, leechers):
     """MiB a second in all, of the slowest and the fastest leecher, CPU seconds per GiB, MiB of the seeder."""
     names = [f'leecher-{number}' for number in range(leechers)]
@@ -47,7 +38,8 @@ def one_round(mib, leechers):
         for name in names:
             path = world.big_file(name, mib * MIB // leechers)
             seeder.ok('file', 'share', path, 'lab', '--wait', seconds=120)
-        touch_memory(world.path('touched'), mib)
+        # Memory that was never used a virtual machine has to get from its host page by page.
+        os.unlink(world.big_file('touched', mib * MIB))
         cpu = -cpu_seconds([seeder, *peers])
         begin = time.monotonic()
         downloads = [peer.ok('download', 'start', f'lab/{peer.name}')['id'] for peer in peers]

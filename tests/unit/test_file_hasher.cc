@@ -82,10 +82,12 @@ TEST(file_that_gets_shorter_ends_in_one_error) {
   const auto hasher = answer.ask(world, pool, file);
 
   world.run();
+  const auto progress = answer.progress;
   world.settle();
 
   EXPECT_EQ(answer.calls, 1);
   EXPECT_EQ(answer.result->error().code, Code::Io);
+  EXPECT_EQ(answer.progress, progress);  // the end was the last that it said
 }
 
 TEST(hasher_that_is_gone_calls_nobody) {
