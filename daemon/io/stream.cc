@@ -17,6 +17,7 @@
 
 #include "daemon/base/check.h"
 #include "daemon/base/limits.h"
+#include "daemon/io/burst_size.h"
 #include "daemon/io/tcp_round_trip.h"
 #include "daemon/io/timer.h"
 
@@ -24,11 +25,6 @@ namespace p2p::io {
 namespace {
 
 constexpr std::size_t kReadSlabBytes = 256 * 1024;
-// What one system call gives to TCP, and the kernel sends as one burst at most. Left to itself it makes
-// bursts of 64 KiB where the round trip once was short; a token bucket of the usual 64 KB on the way, whose
-// count includes every packet's head, cuts those into single packets or drops them. Two in a row still fit:
-// what libuv writes does not end a burst.
-constexpr std::size_t kBurstBytes = 30 * 1024;
 constexpr std::size_t kUnixPathBytes = 107;
 constexpr int kBacklog = 511;
 
@@ -128,8 +124,9 @@ struct Stream::Handle {
   std::deque<Bytes> unsent;       // not empty: uv_write waits with some of it
   std::size_t first_sent = 0;     // bytes of the first one
   std::size_t waiting_bytes = 0;  // in uv_write
-  std::size_t burst_bytes = 0;    // of the burst that what follows may still join
-  bool ending = false;            // shuts down when all is sent
+  BurstSize burst;
+  std::size_t burst_bytes = 0;  // of the burst that what follows may still join
+  bool ending = false;          // shuts down when all is sent
   uv_connect_t connect_request;
   uv_write_t write_request;
   uv_shutdown_t shutdown_request;
@@ -225,7 +222,7 @@ struct Stream::Handle {
     }
   }
 
-  std::size_t room_in_burst() const { return kBurstBytes - burst_bytes % kBurstBytes; }
+  std::size_t room_in_burst() const { return burst.bytes() - burst_bytes % burst.bytes(); }
 
   std::span<std::uint8_t> next(std::size_t most) {
     const auto rest = std::span(unsent.front()).subspan(first_sent);
@@ -236,6 +233,7 @@ struct Stream::Handle {
     pending -= count;
     first_sent += count;
     burst_bytes += count;
+    burst.on_sent(count, loop->now());
     if (first_sent < unsent.front().size()) return;
     unsent.pop_front();
     first_sent = 0;
