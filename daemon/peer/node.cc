@@ -14,7 +14,10 @@ namespace p2p::peer {
 namespace {
 
 constexpr unsigned kDiskThreads = 8;  // of which the files of one disk get half
-constexpr int kBackgroundNice = 10;
+// Hashing comes after what feeds it: a loop that has to wait for a thread that hashes leaves the line idle,
+// and what is hashed later is a piece announced later. So it takes what the loops of all daemons leave.
+constexpr int kHashNice = 10;
+constexpr int kBackgroundNice = 19;
 constexpr auto kWaitPoll = std::chrono::milliseconds(250);
 constexpr auto kGrantRenewMin = std::chrono::seconds(1);
 // The tracker is away for so long, and then every so often: members are looked for where they were last.
@@ -44,7 +47,7 @@ Node::Node(io::Loop& loop, Options options, trust::KeyPair identity, storage::St
       peer_context_(identity_, tls::kPeerProtocol),
       store_(loop, std::move(db)),
       disk_(loop, "p2pd-disk", kDiskThreads),
-      hash_(loop, "p2pd-hash", std::max(1u, io::processors())),
+      hash_(loop, "p2pd-hash", std::max(1u, io::processors()), kHashNice),
       background_(loop, "p2pd-background", 1, kBackgroundNice),
       tracker_(loop, tracker_context_, self_, specific(options_.listen), random_, *this),
       group_memory_(loop, store_, tracker_, memberships_, random_),

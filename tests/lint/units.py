@@ -21,7 +21,7 @@ SKIPPED = 77
 UNITS = {
     'p2p-trackerd.service': ('system', 12),
     'p2pd@.service': ('system', 16),
-    'p2pd.service': ('user', 22),
+    'p2pd.service': ('user', 23),
 }
 USER_FILE = 'p2p-tracker.conf'  # in sysusers.d and tmpfiles.d
 INSTANCE = 'root'  # a user that every machine has: %i of a template

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <net/if.h>
 #include <netpacket/packet.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <thread>
@@ -526,6 +527,23 @@ TEST(lanes_have_their_turns) {
   EXPECT_EQ(order, "abcdabab");
 }
 
+TEST(nice_threads_give_way_and_their_loop_does_not) {
+  World world;
+  io::WorkPool pool(world.loop, "test", 2, 7);
+  io::WorkScope scope;
+  int nice = 0;
+  scope.run(
+      pool, [] { return ::getpriority(PRIO_PROCESS, 0); },
+      [&](int found) {
+        nice = found;
+        world.loop.stop();
+      });
+  const int ours = ::getpriority(PRIO_PROCESS, 0);
+  world.run();
+  EXPECT_EQ(nice, 7);
+  EXPECT_EQ(::getpriority(PRIO_PROCESS, 0), ours);
+}
+
 TEST(pool_finishes_its_jobs_and_drops_what_follows_them) {
   World world;
   const auto worked = std::make_shared<std::atomic<int>>(0);
@@ -568,6 +586,7 @@ int main() {
       cmocka_unit_test(nothing_is_done_for_a_scope_that_is_gone),
       cmocka_unit_test(lane_that_waits_leaves_half_of_the_threads_to_others),
       cmocka_unit_test(lanes_have_their_turns),
+      cmocka_unit_test(nice_threads_give_way_and_their_loop_does_not),
       cmocka_unit_test(pool_finishes_its_jobs_and_drops_what_follows_them),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
