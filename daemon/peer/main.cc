@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <functional>
 #include <google/protobuf/stubs/logging.h>
+#include <malloc.h>
 #include <optional>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -96,7 +97,15 @@ class Daemon {
   std::optional<Node> node_;
 };
 
+// Buffers of a few hundred KiB come and go with what is sent. Left to itself the C library gives their memory
+// back each time, and new memory costs a page fault each 4 KiB. Longer ones, which are few, go back at once.
+void keep_freed_memory() {
+  ::mallopt(M_MMAP_THRESHOLD, int{limits::kMiB});
+  ::mallopt(M_TRIM_THRESHOLD, 8 * int{limits::kMiB});
+}
+
 Status run(Options options, std::function<Result<Options>()> reread) {
+  keep_freed_memory();
   // Every served file holds a descriptor.
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
