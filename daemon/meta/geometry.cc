@@ -11,7 +11,7 @@
 namespace p2p::meta {
 namespace {
 
-constexpr std::uint64_t kPiecesAimed = 2048;
+constexpr std::uint64_t kPiecesAimed = 4096;
 
 // Neither can overflow: a size is at most 2^44, a piece length at most 2^24.
 std::uint64_t divide_up(std::uint64_t bytes, std::uint64_t unit) { return (bytes + unit - 1) / unit; }

@@ -20,7 +20,7 @@ class Geometry {
   // Code::InvalidArgument when a bound above is broken.
   static Result<Geometry> make(std::uint64_t size, std::uint32_t piece_length);
 
-  // The piece length for a new share: the smallest allowed one that gives fewer than 2,048 pieces.
+  // The piece length for a new share: the smallest allowed one that gives fewer than 4,096 pieces.
   static std::uint32_t piece_length_for(std::uint64_t size);
 
   std::uint64_t size() const { return size_; }

@@ -12,7 +12,7 @@
 // Every kCheckpointBytes of the file the owner gets what a later FileHasher needs to go on from there, and
 // says when that is kept. What is not kept yet is at most kLossBytes: with more the reading waits.
 //
-// Memory: kWindowsAhead windows, which is 96 MiB for files above 2 GiB and less for those below.
+// Memory: kWindowsAhead windows, which is 96 MiB for files above 4 GiB and less for those below.
 //
 // Loop thread only; jobs own what they touch. Its owner may destroy it at any time, also from `done`.
 #pragma once

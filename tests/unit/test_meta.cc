@@ -159,13 +159,13 @@ TEST(spans_are_judged_for_any_input) {
   EXPECT(!file.spans(PieceIndex{most}, most, most));
 }
 
-TEST(chosen_piece_length_is_the_smallest_that_gives_fewer_than_2048_pieces) {
-  const std::uint64_t most = std::uint64_t{2047} * kPiece;
+TEST(chosen_piece_length_is_the_smallest_that_gives_fewer_than_4096_pieces) {
+  const std::uint64_t most = std::uint64_t{4095} * kPiece;
 
   EXPECT_EQ(Geometry::piece_length_for(0), kPiece);
   EXPECT_EQ(Geometry::piece_length_for(most), kPiece);
   EXPECT_EQ(Geometry::piece_length_for(most + 1), 2 * kPiece);
-  EXPECT_EQ(Geometry::piece_length_for(std::uint64_t{5} << 30), 4 * limits::kMiB);
+  EXPECT_EQ(Geometry::piece_length_for(std::uint64_t{5} << 30), 2 * limits::kMiB);
   EXPECT_EQ(Geometry::piece_length_for(limits::kFileBytes), limits::kPieceBytesMax);
   EXPECT_EQ(Geometry::piece_length_for(~std::uint64_t{0}), limits::kPieceBytesMax);
 }
@@ -466,7 +466,7 @@ int main() {
       cmocka_unit_test(pieces_at_the_limit_pass_and_one_more_does_not),
       cmocka_unit_test(piece_lengths_are_powers_of_two_within_bounds),
       cmocka_unit_test(spans_are_judged_for_any_input),
-      cmocka_unit_test(chosen_piece_length_is_the_smallest_that_gives_fewer_than_2048_pieces),
+      cmocka_unit_test(chosen_piece_length_is_the_smallest_that_gives_fewer_than_4096_pieces),
       cmocka_unit_test(root_equals_the_root_with_all_padding_written_out),
       cmocka_unit_test(zero_root_is_the_root_of_zero_leaves),
       cmocka_unit_test(short_last_piece_is_padded_with_zero_leaves_to_a_full_piece),
