@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include "daemon/base/check.h"
+#include "daemon/tls/aes_gcm.h"
 
 namespace p2p::tls {
 namespace {
@@ -66,7 +67,7 @@ int select_protocol(SSL* ssl, const unsigned char** out, unsigned char* out_leng
 void Context::Free::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
 
 Context::Context(const trust::KeyPair& identity, std::string_view protocol)
-    : context_(SSL_CTX_new(TLS_method())) {
+    : context_(SSL_CTX_new_ex(nullptr, cipher_properties(), TLS_method())) {
   SSL_CTX* context = context_.get();
   CHECK(context != nullptr);
   CHECK(SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1);

@@ -30,7 +30,7 @@ MAY_INCLUDE = {
 # Foreign header: folders or files that may include it.
 MAY_USE = [
     (r'uv\.h', ['daemon/io']),
-    (r'intel-ipsec-mb\.h', ['daemon/base/digest_batch.cc']),
+    (r'intel-ipsec-mb\.h', ['daemon/base/digest_batch.cc', 'daemon/tls/aes_gcm.cc']),
     (r'openssl/.*', ['daemon/base/digest.cc', 'daemon/base/sha1_lanes.cc', 'daemon/trust', 'daemon/tls',
                      'ctl', 'tests']),
     (r'sqlite3\.h', ['daemon/storage', 'tests']),
