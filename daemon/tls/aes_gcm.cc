@@ -8,6 +8,7 @@
 #include <cstring>
 #include <intel-ipsec-mb.h>
 #include <memory>
+#include <new>
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -139,7 +140,7 @@ Gcm& gcm(void* context) { return *static_cast<Gcm*>(context); }
 
 // --- the functions that OpenSSL calls: 1 is good ------------------------------------------------------
 
-void* make(void*) { return new Gcm; }
+void* make(void*) { return new (std::nothrow) Gcm; }
 void destroy(void* context) { delete static_cast<Gcm*>(context); }
 
 int encrypt_init(void* context, const unsigned char* key, std::size_t key_bytes, const unsigned char* iv,
