@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <csignal>
 #include <pthread.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
 namespace p2p::io {
 
@@ -68,7 +68,7 @@ WorkPool::Queues::iterator WorkPool::next_lane() {
 
 void WorkPool::run_thread() {
   pthread_setname_np(pthread_self(), name_.substr(0, 15).c_str());
-  if (nice_ != 0) setpriority(PRIO_PROCESS, 0, nice_);  // of this thread alone, on Linux
+  [[maybe_unused]] const int now = ::nice(nice_);  // of this thread alone, on Linux
   std::unique_lock lock(mutex_);
   while (true) {
     auto lane = queues_.end();

@@ -33,8 +33,8 @@ class WorkPool {
   using Lane = std::uint64_t;
   static constexpr Lane kNoLane = 0;  // a lane like others, and all threads are free to it
 
-  // `nice` threads give way to everything else that wants a processor: 0 to 19, as setpriority(2) has it; a
-  // sandbox that refuses that call has them run like all others.
+  // `nice` threads give way to the rest of their process, by so much more than it gives way to others, as
+  // nice(2) counts; a sandbox that refuses that call has them run like all others.
   WorkPool(Loop& loop, std::string name, unsigned threads, int nice = 0);
   // Finishes every job that was submitted; their `done` parts are dropped.
   ~WorkPool();
