@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <intel-ipsec-mb.h>
 #include <memory>
 #include <new>
@@ -170,36 +171,33 @@ int final(void* context, unsigned char*, std::size_t* out_bytes, std::size_t) {
   return gcm(context).finish() ? 1 : 0;
 }
 
-int get_params(OSSL_PARAM* params) {
-  struct Answer {
-    const char* name;
-    std::size_t value;
-  };
-  constexpr Answer kAnswers[] = {
-      {OSSL_CIPHER_PARAM_MODE, EVP_CIPH_GCM_MODE},
-      {OSSL_CIPHER_PARAM_KEYLEN, kKeyBytes},
-      {OSSL_CIPHER_PARAM_IVLEN, kIvBytes},
-      {OSSL_CIPHER_PARAM_BLOCK_SIZE, 1},
-      {OSSL_CIPHER_PARAM_AEAD, 1},
-      {OSSL_CIPHER_PARAM_CUSTOM_IV, 1},
-  };
-  for (const auto& [name, value] : kAnswers)
+struct Answer {
+  const char* name;
+  std::size_t value;
+};
+
+// Gives what was asked for and is known.
+int answer(OSSL_PARAM* params, std::initializer_list<Answer> known) {
+  for (const auto& [name, value] : known)
     if (auto* param = OSSL_PARAM_locate(params, name); param != nullptr)
       if (OSSL_PARAM_set_size_t(param, value) != 1) return 0;
   return 1;
 }
 
+int get_params(OSSL_PARAM* params) {
+  return answer(params, {{OSSL_CIPHER_PARAM_MODE, EVP_CIPH_GCM_MODE},
+                         {OSSL_CIPHER_PARAM_KEYLEN, kKeyBytes},
+                         {OSSL_CIPHER_PARAM_IVLEN, kIvBytes},
+                         {OSSL_CIPHER_PARAM_BLOCK_SIZE, 1},
+                         {OSSL_CIPHER_PARAM_AEAD, 1},
+                         {OSSL_CIPHER_PARAM_CUSTOM_IV, 1}});
+}
+
 int get_context_params(void* context, OSSL_PARAM* params) {
-  struct Answer {
-    const char* name;
-    std::size_t value;
-  };
-  constexpr Answer kAnswers[] = {{OSSL_CIPHER_PARAM_KEYLEN, kKeyBytes},
-                                 {OSSL_CIPHER_PARAM_IVLEN, kIvBytes},
-                                 {OSSL_CIPHER_PARAM_AEAD_TAGLEN, kTagBytes}};
-  for (const auto& [name, value] : kAnswers)
-    if (auto* param = OSSL_PARAM_locate(params, name); param != nullptr)
-      if (OSSL_PARAM_set_size_t(param, value) != 1) return 0;
+  if (answer(params, {{OSSL_CIPHER_PARAM_KEYLEN, kKeyBytes},
+                      {OSSL_CIPHER_PARAM_IVLEN, kIvBytes},
+                      {OSSL_CIPHER_PARAM_AEAD_TAGLEN, kTagBytes}}) != 1)
+    return 0;
   auto* tag = OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TAG);
   if (tag == nullptr) return 1;
   if (!gcm(context).has_tag() || tag->data_size != kTagBytes) return 0;
