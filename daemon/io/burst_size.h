@@ -3,9 +3,9 @@
 //
 // Left to itself the kernel makes bursts of 64 KiB where the round trip once was short. A token bucket of the
 // usual 64 KB on the way, whose count includes every packet's head, cuts those into single packets or drops
-// them: two bursts of kShort in a row still fit. Ways of more than half a gigabit a second have larger
-// buckets or none, and there a burst costs more than it weighs. One is known by so much having left in such a
-// time, which is more than sockets hold.
+// them. Two of kShort in a row still fit: what libuv writes does not end a burst. Ways of more than half a
+// gigabit a second have larger buckets or none, and there each burst costs processor time for nothing. Such a
+// way is known by kFastBytes, more than sockets hold, having left within kFastTime.
 #pragma once
 
 #include "daemon/base/limits.h"
