@@ -2,7 +2,10 @@
 #include "daemon/io/loop.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "daemon/base/check.h"
@@ -17,10 +20,12 @@ Duration busy_time(uv_loop_t* loop) {
 
 }  // namespace
 
-// Tasks of other threads wake the loop through a descriptor. Those of its own, many in each turn, run behind
-// the turn's events, and while there are any the loop does not wait: that takes no system call.
+// Tasks of other threads wake the loop through a descriptor. Not by uv_async_send(): the loop it wakes spins
+// until that call has returned, in vain while it keeps the very processor from the thread that called. Tasks
+// of the loop's own, many in each turn, run behind the turn's events, and while there are any the loop does
+// not wait: that takes no system call.
 struct Loop::Handles {
-  uv_async_t wakeup;
+  uv_poll_t wakeup;
   uv_check_t behind_events;
   uv_idle_t no_waiting;
   uv_prepare_t before_waiting;
@@ -35,12 +40,15 @@ struct Loop::Handles {
   }
 };
 
-Loop::Loop() : loop_(new uv_loop_t), handles_(new Handles) {
+Loop::Loop()
+    : loop_(new uv_loop_t), handles_(new Handles), wakeup_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  CHECK(wakeup_ >= 0);
   CHECK(uv_loop_init(loop_) == 0);
   CHECK(uv_loop_configure(loop_, UV_METRICS_IDLE_TIME) == 0);
   loop_->data = this;
-  CHECK(uv_async_init(loop_, &handles_->wakeup,
-                      [](uv_async_t* one) { static_cast<Loop*>(one->loop->data)->run_posted(); }) == 0);
+  CHECK(uv_poll_init(loop_, &handles_->wakeup, wakeup_) == 0);
+  uv_poll_start(&handles_->wakeup, UV_READABLE,
+                [](uv_poll_t* one, int, int) { static_cast<Loop*>(one->loop->data)->on_wakeup(); });
   uv_check_init(loop_, &handles_->behind_events);
   uv_check_start(&handles_->behind_events,
                  [](uv_check_t* one) { static_cast<Loop*>(one->loop->data)->run_deferred(); });
@@ -59,6 +67,7 @@ Loop::~Loop() {
   run_deferred();
   ended_ = true;
   handles_->close(handles_->wakeup);
+  ::close(wakeup_);
   handles_->close(handles_->behind_events);
   handles_->close(handles_->no_waiting);
   handles_->close(handles_->before_waiting);
@@ -87,11 +96,22 @@ void Loop::defer(std::function<void()> task) {
 }
 
 void Loop::post(std::function<void()> task) {
+  bool was_empty = false;
   {
     const std::lock_guard lock(mutex_);
+    was_empty = posted_.empty();
     posted_.push_back(std::move(task));
   }
-  uv_async_send(&handles_->wakeup);
+  // Where it was not, whoever posted the first has woken the loop, which has not come yet.
+  const std::uint64_t one = 1;
+  if (was_empty) CHECK(::write(wakeup_, &one, sizeof one) == sizeof one);
+}
+
+// First the descriptor, then the tasks: one that is posted in between is run now and wakes the loop in vain.
+void Loop::on_wakeup() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto had = ::read(wakeup_, &count, sizeof count);
+  run_posted();
 }
 
 void Loop::end_turn() {

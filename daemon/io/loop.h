@@ -49,12 +49,14 @@ class Loop {
   uv_loop_s* raw() { return loop_; }
 
  private:
+  void on_wakeup();
   void run_posted();
   void run_deferred();
   void end_turn();
   struct Handles;
   uv_loop_s* loop_;
   Handles* handles_;
+  int wakeup_;
   bool ended_ = false;
   Duration busy_{};  // in all, when the last turn ended
   Duration longest_turn_{};
