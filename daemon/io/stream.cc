@@ -18,6 +18,7 @@
 #include "daemon/base/check.h"
 #include "daemon/base/limits.h"
 #include "daemon/io/burst_size.h"
+#include "daemon/io/receive_mark.h"
 #include "daemon/io/tcp_round_trip.h"
 #include "daemon/io/timer.h"
 
@@ -127,6 +128,8 @@ struct Stream::Handle {
   BurstSize burst;
   std::size_t burst_bytes = 0;  // of the burst that what follows may still join
   bool ending = false;          // shuts down when all is sent
+  ReceiveMark receive_mark;
+  std::unique_ptr<Timer> pause_timer;  // of one that gathers
   uv_connect_t connect_request;
   uv_write_t write_request;
   uv_shutdown_t shutdown_request;
@@ -157,6 +160,7 @@ struct Stream::Handle {
     owner = nullptr;
     listener = nullptr;
     shutdown_timer.reset();
+    pause_timer.reset();
     if (!initialised) {
       delete this;
     } else if (uv_is_closing(&handle) == 0) {
@@ -178,11 +182,31 @@ struct Stream::Handle {
         &stream, [](uv_handle_t*, std::size_t, uv_buf_t* buffer) { *buffer = read_slab(); },
         [](uv_stream_t* source, ssize_t count, const uv_buf_t* buffer) {
           auto* self = static_cast<Handle*>(source->data);
+          if (count > 0 && self->is_tcp) self->gather(static_cast<std::size_t>(count));
           if (count > 0 && self->listener != nullptr)
             self->listener->on_bytes(
                 {reinterpret_cast<const std::uint8_t*>(buffer->base), static_cast<std::size_t>(count)});
           else if (count < 0) self->end(uv_error(static_cast<int>(count), "connection"));
         });
+  }
+
+  // Bytes were read.
+  void gather(std::size_t count) {
+    if (receive_mark.on_received(count, loop->now())) set_receive_mark();
+    if (!receive_mark.is_gathering()) return;
+    if (pause_timer == nullptr) pause_timer = std::make_unique<Timer>(*loop, bind<&Handle::on_pause>(this));
+    pause_timer->set(ReceiveMark::kPause);
+  }
+
+  void on_pause() {
+    if (receive_mark.on_pause()) set_receive_mark();
+  }
+
+  // What is there already and enough now wakes the loop. A kernel that does not know the option reads at
+  // once.
+  void set_receive_mark() {
+    const int bytes = static_cast<int>(receive_mark.bytes());
+    ::setsockopt(raw_descriptor(), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
   }
 
   void set_open() {
