@@ -69,12 +69,15 @@ struct Channel::Bio {
 
 void Channel::Free::operator()(ssl_st* ssl) const { SSL_free(ssl); }
 
-Channel::Channel(const Context& context, Side side) : ssl_(SSL_new(context.raw())) {
+Channel::Channel(const Context& context, Side side, std::uint64_t records_per_key)
+    : ssl_(SSL_new(context.raw())), records_per_key_(records_per_key) {
   CHECK(ssl_ != nullptr);
   BIO* bio = BIO_new(Bio::method());
   CHECK(bio != nullptr);
   BIO_set_data(bio, this);
   SSL_set_bio(ssl_.get(), bio, bio);
+  SSL_set_msg_callback(ssl_.get(), &Channel::on_message);
+  SSL_set_msg_callback_arg(ssl_.get(), this);
   if (side == Side::Client) SSL_set_connect_state(ssl_.get());
   else SSL_set_accept_state(ssl_.get());
 }
@@ -131,6 +134,10 @@ Result<std::size_t> Channel::read(std::span<std::uint8_t> out) {
   while (total < out.size()) {
     std::size_t got = 0;
     const int result = SSL_read_ex(ssl_.get(), out.data() + total, out.size() - total, &got);
+    if (key_updates_heard_ > kKeyUpdatesHeard) {
+      failed_ = true;
+      return fail(Code::Io, "TLS: too many key updates");
+    }
     if (result == 1) {
       total += got;
       continue;
@@ -142,9 +149,20 @@ Result<std::size_t> Channel::read(std::span<std::uint8_t> out) {
   return total;
 }
 
+void Channel::on_message(int is_ours, int, int type, const void* bytes, std::size_t length, ssl_st*,
+                         void* channel) {
+  if (is_ours != 0 || type != SSL3_RT_HANDSHAKE || length == 0) return;
+  if (*static_cast<const std::uint8_t*>(bytes) == SSL3_MT_KEY_UPDATE)
+    ++static_cast<Channel*>(channel)->key_updates_heard_;
+}
+
 Status Channel::write(ByteSpan plaintext) {
   if (!open_ || failed_) return fail(Code::Closed, "the connection is not open");
   ERR_clear_error();
+  const auto records = plaintext.size() / kRecordBytes + 1;
+  if (records_ + records > records_per_key_)
+    if (auto status = renew_key(); !status) return status;
+  records_ += records;
   // Space for all records at once; what is small grows as vectors do.
   const auto needed = outgoing_.size() + plaintext.size() + plaintext.size() / kRecordBytes * kRecordExtra;
   if (plaintext.size() > kRecordBytes && needed > outgoing_.capacity())
@@ -155,6 +173,14 @@ Status Channel::write(ByteSpan plaintext) {
     if (result != 1) return fail(last_error(result, "TLS"));
     plaintext = plaintext.subspan(done);
   }
+  return {};
+}
+
+// Of the direction that we write; the message goes before the next bytes.
+Status Channel::renew_key() {
+  records_ = 0;
+  const int result = SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
+  if (result != 1) return fail(last_error(result, "TLS"));
   return {};
 }
 

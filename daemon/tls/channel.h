@@ -16,9 +16,15 @@ namespace p2p::tls {
 
 enum class Side : std::uint8_t { Client, Server };
 
+// A key encrypts so many records of ours at most, then TLS goes on with the next one: with AES-GCM one may do
+// 2^24.5 (RFC 8446, 5.5), which is 380 GiB, and OpenSSL does not count.
+inline constexpr std::uint64_t kRecordsPerKey = 1 << 22;
+// Of the other side, on one connection; at our own pace enough for 64 TiB. OpenSSL would answer any number.
+inline constexpr std::uint32_t kKeyUpdatesHeard = 1024;
+
 class Channel {
  public:
-  Channel(const Context& context, Side side);
+  Channel(const Context& context, Side side, std::uint64_t records_per_key = kRecordsPerKey);
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -45,9 +51,12 @@ class Channel {
 
  private:
   Status advance_handshake();
+  Status renew_key();
   Error last_error(int result, std::string_view what);
   struct Bio;
   friend struct Bio;
+  static void on_message(int is_ours, int version, int type, const void* bytes, std::size_t length, ssl_st*,
+                         void* channel);
   struct Free {
     void operator()(ssl_st* ssl) const;
   };
@@ -56,6 +65,9 @@ class Channel {
   Bytes outgoing_;
   bool open_ = false;
   bool failed_ = false;
+  std::uint64_t records_per_key_;
+  std::uint64_t records_ = 0;  // with the present key, or some more than in fact
+  std::uint32_t key_updates_heard_ = 0;
   trust::PublicKey peer_key_;
 };
 

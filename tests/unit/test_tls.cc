@@ -22,7 +22,8 @@ struct End {
   Bytes received;
   std::optional<Error> error;
 
-  End(Side side, std::string_view protocol) : context(key, protocol), channel(context, side) {}
+  End(Side side, std::string_view protocol, std::uint64_t records_per_key = tls::kRecordsPerKey)
+      : context(key, protocol), channel(context, side, records_per_key) {}
 
   // Takes ciphertext as it would come from a socket, in steps of at most `step` bytes.
   void take(ByteSpan ciphertext, std::size_t step, std::size_t slab) {
@@ -51,8 +52,10 @@ struct Pair {
   End server;
 
   explicit Pair(std::string_view client_protocol = tls::kPeerProtocol,
-                std::string_view server_protocol = tls::kPeerProtocol)
-      : client(Side::Client, client_protocol), server(Side::Server, server_protocol) {}
+                std::string_view server_protocol = tls::kPeerProtocol,
+                std::uint64_t records_per_key = tls::kRecordsPerKey)
+      : client(Side::Client, client_protocol, records_per_key),
+        server(Side::Server, server_protocol, records_per_key) {}
 
   // Carries ciphertext to and fro until both are silent.
   void exchange(std::size_t step = SIZE_MAX, std::size_t slab = 4096) {
@@ -79,6 +82,15 @@ struct RawClient {
   BIO* incoming = BIO_new(BIO_s_mem());
   BIO* outgoing = BIO_new(BIO_s_mem());
 
+  void use(EVP_PKEY* key, const EVP_MD* digest) {
+    const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), &X509_free);
+    X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0);
+    X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
+    X509_set_pubkey(certificate.get(), key);
+    EXPECT(X509_sign(certificate.get(), key, digest) > 0);
+    EXPECT_EQ(SSL_CTX_use_certificate(context.get(), certificate.get()), 1);
+    EXPECT_EQ(SSL_CTX_use_PrivateKey(context.get(), key), 1);
+  }
   void start() {
     const unsigned char offer[] = "\x0ap2p-peer/1";
     SSL_CTX_set_alpn_protos(context.get(), offer, sizeof offer - 1);
@@ -145,6 +157,31 @@ TEST(bytes_arrive_in_order_in_both_directions_in_odd_sizes) {
   EXPECT(pair.server.received == up);
   EXPECT(pair.client.received == down);
   EXPECT(!pair.client.error && !pair.server.error);
+}
+
+// The size of what leaves shows it: a KeyUpdate is a record of five bytes, with 22 around them.
+TEST(keys_are_renewed_and_no_byte_is_lost) {
+  Pair rarely;
+  Pair often(tls::kPeerProtocol, tls::kPeerProtocol, 3);
+  rarely.shake_hands();
+  often.shake_hands();
+  Bytes up;
+  Random random(2);
+  for (int i = 0; i < 12; ++i) {
+    Bytes sent(1000);
+    for (auto& byte : sent) byte = static_cast<std::uint8_t>(random.next());
+    for (auto* pair : {&rarely, &often}) {
+      EXPECT_OK(pair->client.channel.write(sent));
+      EXPECT_OK(pair->server.channel.write(sent));
+    }
+    const bool renewed = i % 3 == 0 && i > 0;
+    EXPECT_EQ(often.client.channel.outgoing().size(),
+              rarely.client.channel.outgoing().size() + (renewed ? 27 : 0));
+    for (auto* pair : {&rarely, &often}) pair->exchange();
+    up.insert(up.end(), sent.begin(), sent.end());
+  }
+  EXPECT(often.server.received == up && often.client.received == up);
+  EXPECT(!often.client.error && !often.server.error);
 }
 
 TEST(other_protocol_is_refused_on_both_sides) {
@@ -230,17 +267,30 @@ TEST(client_with_another_sort_of_key_is_refused) {
   RawClient client;
   const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
       EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"), &EVP_PKEY_free);
-  const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), &X509_free);
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
-  X509_set_pubkey(certificate.get(), key.get());
-  EXPECT(X509_sign(certificate.get(), key.get(), EVP_sha256()) > 0);
-  EXPECT_EQ(SSL_CTX_use_certificate(client.context.get(), certificate.get()), 1);
-  EXPECT_EQ(SSL_CTX_use_PrivateKey(client.context.get(), key.get()), 1);
+  client.use(key.get(), EVP_sha256());
   client.start();
   client.exchange(server);
   EXPECT(server.error.has_value());
   EXPECT(!server.channel.is_open());
+}
+
+// Each asks for an answer, and nobody has to read those: they would be memory of ours.
+TEST(client_that_floods_with_key_updates_is_left) {
+  End server(Side::Server, tls::kPeerProtocol);
+  RawClient client;
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+      EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), &EVP_PKEY_free);
+  client.use(key.get(), nullptr);
+  client.start();
+  client.exchange(server);
+  EXPECT(server.channel.is_open());
+  for (int i = 0; i < 10'000 && !server.error; ++i) {
+    EXPECT_EQ(SSL_key_update(client.ssl.get(), SSL_KEY_UPDATE_REQUESTED), 1);
+    EXPECT_EQ(SSL_do_handshake(client.ssl.get()), 1);
+    server.take(client.taken_out(), SIZE_MAX, 4096);
+  }
+  EXPECT(server.error && server.error->code == Code::Io);
+  EXPECT(server.channel.outgoing().size() < 32 * 1024);
 }
 
 }  // namespace
@@ -251,6 +301,7 @@ int main() {
       cmocka_unit_test(handshake_may_come_byte_by_byte),
       cmocka_unit_test(nothing_can_be_written_before_the_handshake),
       cmocka_unit_test(bytes_arrive_in_order_in_both_directions_in_odd_sizes),
+      cmocka_unit_test(keys_are_renewed_and_no_byte_is_lost),
       cmocka_unit_test(other_protocol_is_refused_on_both_sides),
       cmocka_unit_test(close_notify_ends_in_order_after_all_bytes),
       cmocka_unit_test(server_sends_no_session_ticket),
@@ -259,6 +310,7 @@ int main() {
       cmocka_unit_test(client_of_tls_1_2_is_refused),
       cmocka_unit_test(client_without_certificate_is_refused),
       cmocka_unit_test(client_with_another_sort_of_key_is_refused),
+      cmocka_unit_test(client_that_floods_with_key_updates_is_left),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
