@@ -5,7 +5,8 @@ second, processor seconds per GiB, anonymous memory of the seeder. Prints each r
 
     tests/bench/pair.py --bin build-release [--mib 2048] [--leechers 1] [--rounds 3]
 
-Each leecher fetches a file of its own, so that every byte comes from the seeder. A clock begins with the
+Each leecher fetches a file of its own, so that every byte comes from the seeder. Several leechers and a pair
+have turns, and what the several move is also said as a part of what the pair moves. A clock begins with the
 commands that start the downloads and ends when the file has its name. P2P_TEST_SCRATCH names another folder
 than /dev/shm.
 """
@@ -66,12 +67,18 @@ def main():
     options = parser.parse_args()
     os.environ['P2P_TEST_BIN'] = os.path.abspath(options.bin)
     os.environ.setdefault('P2P_TEST_SCRATCH', '/dev/shm')
-    rows = []
+    sums = {leechers: [] for leechers in (1, options.leechers)}
     for _ in range(options.rounds):
-        rows.append(one_round(options.mib, options.leechers))
-        print('{:.0f} MiB/s in all, slowest {:.0f}, fastest {:.0f}; CPU {:.2f} s/GiB; '
-              'the seeder has {:.0f} MiB'.format(*rows[-1]))
-    print(f'median {statistics.median(row[0] for row in rows):.0f} MiB/s')
+        for leechers, of_rounds in sums.items():
+            row = one_round(options.mib, leechers)
+            of_rounds.append(row[0])
+            print('{} leecher{}: {:.0f} MiB/s in all, slowest {:.0f}, fastest {:.0f}; CPU {:.2f} s/GiB; '
+                  'the seeder has {:.0f} MiB'.format(leechers, 's' if leechers > 1 else '', *row))
+    pair = statistics.median(sums[1])
+    several = statistics.median(sums[options.leechers])
+    print(f'median of the pair {pair:.0f} MiB/s')
+    if options.leechers > 1:
+        print(f'median of {options.leechers} leechers {several:.0f} MiB/s, {several / pair:.2f} of it')
 
 
 if __name__ == '__main__':
