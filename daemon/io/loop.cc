@@ -67,7 +67,6 @@ Loop::~Loop() {
   run_deferred();
   ended_ = true;
   handles_->close(handles_->wakeup);
-  ::close(wakeup_);
   handles_->close(handles_->behind_events);
   handles_->close(handles_->no_waiting);
   handles_->close(handles_->before_waiting);
@@ -77,6 +76,7 @@ Loop::~Loop() {
     uv_print_all_handles(loop_, stderr);
     CHECK(!"every handle is closed when the loop ends");
   }
+  ::close(wakeup_);  // not before: who posts as the handles close writes to it
   delete loop_;
 }
 
