@@ -17,6 +17,8 @@ inline constexpr std::size_t kMiB = 1024 * kKiB;
 
 // --- Connections -------------------------------------------------------------------------------
 inline constexpr auto kTlsHandshakeTime = std::chrono::seconds(5);
+inline constexpr std::uint64_t kTlsRecordsPerKey = 1 << 22;     // 64 GiB; AES-GCM: 2^24.5 (RFC 8446, 5.5)
+inline constexpr std::uint32_t kTlsKeyUpdates = 1024;           // from the other side of one connection
 inline constexpr auto kHelloTime = std::chrono::seconds(10);    // from accept to an accepted hello
 inline constexpr auto kConnectTime = std::chrono::seconds(10);  // outgoing TCP and TLS
 inline constexpr std::size_t kUnauthenticatedTotal = 512;       // accepted, hello not yet accepted

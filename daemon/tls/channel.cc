@@ -134,7 +134,7 @@ Result<std::size_t> Channel::read(std::span<std::uint8_t> out) {
   while (total < out.size()) {
     std::size_t got = 0;
     const int result = SSL_read_ex(ssl_.get(), out.data() + total, out.size() - total, &got);
-    if (key_updates_heard_ > kKeyUpdatesHeard) {
+    if (key_updates_heard_ > limits::kTlsKeyUpdates) {
       failed_ = true;
       return fail(Code::Io, "TLS: too many key updates");
     }

@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "daemon/base/limits.h"
 #include "daemon/base/result.h"
 #include "daemon/tls/context.h"
 
@@ -16,15 +17,11 @@ namespace p2p::tls {
 
 enum class Side : std::uint8_t { Client, Server };
 
-// A key encrypts so many records of ours at most, then TLS goes on with the next one: with AES-GCM one may do
-// 2^24.5 (RFC 8446, 5.5), which is 380 GiB, and OpenSSL does not count.
-inline constexpr std::uint64_t kRecordsPerKey = 1 << 22;
-// Of the other side, on one connection; at our own pace enough for 64 TiB. OpenSSL would answer any number.
-inline constexpr std::uint32_t kKeyUpdatesHeard = 1024;
-
 class Channel {
  public:
-  Channel(const Context& context, Side side, std::uint64_t records_per_key = kRecordsPerKey);
+  // OpenSSL counts no records: after `records_per_key` of ours we go on with the next key. It answers any
+  // number of key updates, and at once: who sends more than limits::kTlsKeyUpdates has failed.
+  Channel(const Context& context, Side side, std::uint64_t records_per_key = limits::kTlsRecordsPerKey);
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;

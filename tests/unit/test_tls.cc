@@ -6,6 +6,7 @@
 #include "daemon/base/random.h"
 #include "daemon/tls/channel.h"
 #include "tests/support/check.h"
+#include "tests/support/limit.h"
 
 using namespace p2p;
 using tls::Channel;
@@ -22,7 +23,7 @@ struct End {
   Bytes received;
   std::optional<Error> error;
 
-  End(Side side, std::string_view protocol, std::uint64_t records_per_key = tls::kRecordsPerKey)
+  End(Side side, std::string_view protocol, std::uint64_t records_per_key = limits::kTlsRecordsPerKey)
       : context(key, protocol), channel(context, side, records_per_key) {}
 
   // Takes ciphertext as it would come from a socket, in steps of at most `step` bytes.
@@ -53,7 +54,7 @@ struct Pair {
 
   explicit Pair(std::string_view client_protocol = tls::kPeerProtocol,
                 std::string_view server_protocol = tls::kPeerProtocol,
-                std::uint64_t records_per_key = tls::kRecordsPerKey)
+                std::uint64_t records_per_key = limits::kTlsRecordsPerKey)
       : client(Side::Client, client_protocol, records_per_key),
         server(Side::Server, server_protocol, records_per_key) {}
 
@@ -167,19 +168,28 @@ TEST(keys_are_renewed_and_no_byte_is_lost) {
   often.shake_hands();
   Bytes up;
   Random random(2);
-  for (int i = 0; i < 12; ++i) {
+  // One record each way; by how many bytes more leave where keys are renewed often.
+  const auto exchange = [&] {
     Bytes sent(1000);
     for (auto& byte : sent) byte = static_cast<std::uint8_t>(random.next());
+    up.insert(up.end(), sent.begin(), sent.end());
     for (auto* pair : {&rarely, &often}) {
       EXPECT_OK(pair->client.channel.write(sent));
       EXPECT_OK(pair->server.channel.write(sent));
     }
-    const bool renewed = i % 3 == 0 && i > 0;
-    EXPECT_EQ(often.client.channel.outgoing().size(),
-              rarely.client.channel.outgoing().size() + (renewed ? 27 : 0));
+    const auto more = often.client.channel.outgoing().size() - rarely.client.channel.outgoing().size();
     for (auto* pair : {&rarely, &often}) pair->exchange();
-    up.insert(up.end(), sent.begin(), sent.end());
-  }
+    return more;
+  };
+  EXPECT_EQ(exchange(), 0u);
+  EXPECT_EQ(exchange(), 0u);
+  LIMIT_AT(limits::kTlsRecordsPerKey);
+  EXPECT_EQ(exchange(), 0u);
+  LIMIT_ABOVE(limits::kTlsRecordsPerKey);
+  EXPECT_EQ(exchange(), 27u);
+  EXPECT_EQ(exchange(), 0u);
+  EXPECT_EQ(exchange(), 0u);
+  EXPECT_EQ(exchange(), 27u);
   EXPECT(often.server.received == up && often.client.received == up);
   EXPECT(!often.client.error && !often.server.error);
 }
@@ -284,11 +294,16 @@ TEST(client_that_floods_with_key_updates_is_left) {
   client.start();
   client.exchange(server);
   EXPECT(server.channel.is_open());
-  for (int i = 0; i < 10'000 && !server.error; ++i) {
+  const auto update = [&] {
     EXPECT_EQ(SSL_key_update(client.ssl.get(), SSL_KEY_UPDATE_REQUESTED), 1);
     EXPECT_EQ(SSL_do_handshake(client.ssl.get()), 1);
     server.take(client.taken_out(), SIZE_MAX, 4096);
-  }
+  };
+  for (std::uint32_t i = 0; i < limits::kTlsKeyUpdates; ++i) update();
+  LIMIT_AT(limits::kTlsKeyUpdates);
+  EXPECT(!server.error);
+  update();
+  LIMIT_ABOVE(limits::kTlsKeyUpdates);
   EXPECT(server.error && server.error->code == Code::Io);
   EXPECT(server.channel.outgoing().size() < 32 * 1024);
 }
